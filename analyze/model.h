@@ -1,0 +1,254 @@
+#ifndef GMT_ANALYZE_MODEL_H
+#define GMT_ANALYZE_MODEL_H
+
+/*
+ * What is known after a trace has been read: the one structure that track fills, align, reconcile
+ * and judge add to, and the reports print. Its size depends on live objects, distinct stacks and a
+ * bounded number of epochs, never on the number of events.
+ *
+ * Times are CLOCK_MONOTONIC ns as in the trace. Bytes named `est` are estimates of what the
+ * samples stand for: size / (1 - exp(-size / rate)) for each (runtime/pprof/protomem.go,
+ * scaleHeapSample); bytes named `sampled` are plain sums over the samples.
+ */
+
+#include "formats/symtab.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MODEL_MAX_EPOCHS 1024
+#define MODEL_AGES	 64 /* ages in GC cycles 0..62; the last holds everything older */
+
+/* A distinct run of return addresses, innermost first. */
+struct stack {
+	uint64_t *pcs;
+	uint32_t n;
+};
+
+/*
+ * A stretch of GC cycles over which counts are kept. One cycle each at first; where there would be
+ * more than MODEL_MAX_EPOCHS, neighbours are merged two by two. Epoch e ends at a mark
+ * termination. Objects born in cycle c (before the c-th mark termination completes) and found dead
+ * by cycle f belong to the epochs that hold c and f.
+ */
+struct epoch {
+	uint64_t first_cycle, last_cycle; /* the profile cycle (mProfCycle), inclusive */
+	uint64_t end_time; /* of the mark termination that ends last_cycle; 0: not ended */
+	uint64_t heap_live, heap_goal; /* marked bytes and goal after it; 0 unknown */
+};
+
+struct tally {
+	uint32_t objects;
+	double est_bytes;
+};
+
+/* One allocation site: a distinct call stack of one process. */
+struct site {
+	uint32_t process;	 /* index into model.processes */
+	uint32_t stack;		 /* index into model.stacks */
+	uint64_t births, deaths; /* sampled objects seen */
+	uint64_t births_sampled_bytes, deaths_sampled_bytes;
+	uint64_t unmatched_deaths; /* of objects born before the recording, or whose birth was lost
+				    */
+	uint64_t live;		   /* sampled objects alive at the end */
+	uint64_t live_sampled_bytes;
+	double est_births_bytes, est_live_bytes;
+	double est_live_variance; /* of est_live_bytes, bytes^2, from sampling alone */
+	double est_live_objects;
+	uint64_t min_size, max_size;	  /* object (slot) sizes seen */
+	uint64_t first_birth, last_birth; /* times; 0: none */
+	uint64_t oldest_live;		  /* birth time of the oldest live object; 0: none */
+	/* By epoch, n = model.n_epochs: what was born in it, what was found dead in it. */
+	struct tally *born, *died;
+	/* Distinct birth cycles among the live, at the end of each epoch. */
+	uint32_t *generations;
+	/* Survival by age in GC cycles: deaths at each age; at the end, the live by age (censored).
+	 */
+	uint64_t died_at_age[MODEL_AGES], live_at_age[MODEL_AGES];
+};
+
+/* One GC cycle of one process, from the probes. 0 where unknown. */
+struct gc_cycle {
+	uint32_t process;
+	uint64_t number;     /* memstats.numgc after it: gctrace's N */
+	uint64_t prof_cycle; /* mProfCycle after it */
+	uint64_t start;	     /* work.tSweepTerm: the first stop of the world, gctrace's @ */
+	uint64_t mark, mark_term, end; /* work.tMark, tMarkTerm, tEnd */
+	uint64_t heap0, heap1, heap2;  /* bytes at start, at mark end, marked live */
+	uint64_t goal;
+	bool forced;
+	uint32_t procs;
+};
+
+struct rss_point {
+	uint32_t process;
+	uint64_t time, rss, anon, file, shmem, swap;
+};
+
+/* Mapped bytes of a process as changed by system calls. */
+struct map_point {
+	uint32_t process;
+	uint64_t time;
+	int64_t delta; /* mmap, munmap, mremap, brk: bytes added or taken */
+};
+
+struct process {
+	uint32_t pid;
+	char *exe, *go_version;
+	char comm[16];
+	bool attached;	       /* it ran before the recording began */
+	uint64_t start, end;   /* first and last sign of it; end 0: alive at the end */
+	uint64_t runtime_init; /* 0 unknown */
+	uint64_t mem_profile_rate;
+	uint64_t load_bias;
+	uint64_t mmap_calls, munmap_calls, brk_calls, madvise_calls;
+	int64_t mapped_net;
+};
+
+/* The bucket table against the events, between the first and the last reading. */
+struct table_check {
+	uint32_t process;
+	uint32_t readings;
+	uint64_t begin, end;			 /* times of the two readings compared */
+	uint64_t counted_births, counted_deaths; /* growth of the counters between them */
+	uint64_t seen_births, seen_deaths;	 /* events between them */
+	uint64_t buckets, buckets_differing;	 /* in which one of the two differs */
+	bool bounded; /* a reading was not stable: equal within its duration, not to the unit */
+	bool valid;   /* there were two readings */
+};
+
+/* What a heap dump says of one stack against what the trace says at the dump's GC cycle. */
+struct reconcile_row {
+	uint32_t site; /* index into model.sites; UINT32_MAX: only in the dump */
+	uint64_t dump_objects, dump_bytes, trace_objects, trace_bytes; /* sampled, unscaled */
+	char *name;						       /* innermost function */
+};
+
+struct heap_dump {
+	char *path;
+	uint64_t time_nanos; /* wall clock, as the dump has it */
+	uint64_t time;	     /* the same on the trace's clock; 0 unknown */
+	uint64_t prof_cycle; /* the publication cycle P it was matched to */
+	bool after_gc;	     /* read right after runtime.GC(): alloc <= P-1, free <= P */
+	uint64_t dump_objects, dump_bytes, matched_objects, matched_bytes;
+	uint64_t trace_objects, trace_bytes;
+	struct reconcile_row *rows; /* stacks that differ */
+	size_t n_rows, cap_rows;
+	char *problem; /* why it could not be compared, or NULL */
+};
+
+/* One life of a process in a gctrace log, and how it lies on the trace's clock. */
+struct gctrace_alignment {
+	char *path;
+	uint32_t process; /* index into model.processes; UINT32_MAX: matched to none */
+	uint64_t first_gc, last_gc;
+	size_t lines, matched, unmatched;
+	bool aligned;
+	int64_t offset; /* ns: trace clock = gctrace time + offset (middle of the interval) */
+	uint64_t bound; /* half-width of the interval, ns */
+	char *method;	/* "GC events", "process start" */
+	char *problem;	/* why not, or what is ambiguous; NULL */
+};
+
+/* A line of a gctrace log that was placed on the trace's clock. */
+struct gctrace_point {
+	uint32_t alignment;    /* index */
+	uint64_t number, time; /* time on the trace's clock; 0 not aligned */
+	double percent, pause_ms, mark_ms, assist_ms;
+	uint64_t heap_start, heap_peak, heap_live, goal; /* bytes (the log has whole MiB) */
+	uint32_t procs;
+	bool forced;
+};
+
+enum verdict {
+	VERDICT_LEAK,
+	VERDICT_LIKELY_LEAK,
+	VERDICT_GROWING, /* too early to tell */
+	VERDICT_CACHE,	 /* it levelled off */
+	VERDICT_RAMP_UP, /* the growth ended */
+	VERDICT_BURST,	 /* it came back down */
+	VERDICT_STEADY,
+	VERDICT_TOO_LITTLE, /* evidence */
+};
+
+/* The judgement on one site. */
+struct candidate {
+	uint32_t site;
+	enum verdict verdict;
+	double confidence;			/* 0..1 that the verdict holds */
+	double growth, growth_low, growth_high; /* bytes an hour, 95 % interval */
+	double p_value, q_value;  /* of growth > 0; q after control of false discovery */
+	uint32_t generations;	  /* among the survivors at the end */
+	double generations_trend; /* share of the last half's epochs in which they rose: 0..1 */
+	double survival;	  /* Kaplan-Meier share alive at the greatest age observed */
+	uint32_t survival_age;	  /* that age, GC cycles */
+	double live_bytes, live_bytes_error; /* estimate and its 95 % half-width */
+	uint64_t survivors;
+	char *evidence; /* one line */
+	char *advice;	/* what to look at next, or how long to record; may be NULL */
+};
+
+struct model {
+	/* From the file */
+	char *trace_path;
+	char *hostname, *osrelease, *arch, *cmdline;
+	uint64_t first_time, last_time;
+	bool truncated;
+	char *damage; /* where reading had to stop, or NULL */
+	uint64_t events, lost_events, lost_records, out_of_order;
+	uint64_t births, deaths, duplicates;
+	/* Clock pairs, in time order */
+	struct clock_pair {
+		uint64_t monotonic, realtime, boottime;
+	} * clocks;
+	size_t n_clocks, cap_clocks;
+	/* Tracked */
+	struct process *processes;
+	size_t n_processes, cap_processes;
+	struct stack *stacks;
+	size_t n_stacks, cap_stacks;
+	struct site *sites;
+	size_t n_sites, cap_sites;
+	struct epoch *epochs;
+	size_t n_epochs, cap_epochs;
+	struct gc_cycle *cycles;
+	size_t n_cycles, cap_cycles;
+	struct rss_point *rss;
+	size_t n_rss, cap_rss;
+	struct map_point *maps;
+	size_t n_maps, cap_maps;
+	struct table_check *checks;
+	size_t n_checks, cap_checks;
+	char **texts; /* remarks of the recorder */
+	size_t n_texts, cap_texts;
+	struct symtab *symbols; /* from the trace; may be NULL */
+	/* Added by align */
+	struct gctrace_alignment *alignments;
+	size_t n_alignments, cap_alignments;
+	struct gctrace_point *gctrace;
+	size_t n_gctrace, cap_gctrace;
+	/* Added by reconcile */
+	struct heap_dump *dumps;
+	size_t n_dumps, cap_dumps;
+	/* Added by judge: ranked, best first */
+	struct candidate *candidates;
+	size_t n_candidates, cap_candidates;
+};
+
+void model_init(struct model *model);
+void model_free(struct model *model);
+
+/* The frames of a stack's entry i (a bucket stack: one logical frame per entry). Returns a static
+ * "unknown" frame where the address has no symbol. */
+const struct symtab_frame *model_frame(const struct model *model, const struct site *site,
+				       uint32_t i);
+/* The frame that names a site: the innermost that is not the runtime's own. */
+const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site);
+const char *verdict_name(enum verdict verdict);
+/* Wall-clock ns of a trace time, by the nearest clock pair; 0 where the trace has none. */
+uint64_t model_wall_time(const struct model *model, uint64_t time);
+/* The trace time of a wall-clock time; 0 where the trace has no clock pair. */
+uint64_t model_trace_time(const struct model *model, uint64_t wall);
+
+#endif

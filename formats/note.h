@@ -1,0 +1,127 @@
+#ifndef GMT_FORMATS_NOTE_H
+#define GMT_FORMATS_NOTE_H
+
+/*
+ * Notes: timed facts that perf has no record for. Each is the raw payload of a sample of the
+ * software event `gmt:note` (PERF_COUNT_SW_BPF_OUTPUT, which perf prints as raw data): a fixed
+ * header, then a body by kind. Integers are in the byte order of the trace. A reader passes over
+ * kinds it does not know; a kind never changes its meaning, a body only grows at its end.
+ */
+
+#include "formats/bytes.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NOTE_EVENT_NAME "gmt:note"
+#define NOTE_MAGIC	0x544d47u /* "GMT" */
+
+enum note_kind {
+	NOTE_CLOCK = 1,	  /* struct note_clock */
+	NOTE_PROCESS = 2, /* struct note_process */
+	NOTE_BUCKET = 3,  /* struct note_bucket */
+	NOTE_TABLE = 4,	  /* struct note_table: one part of a reading of the bucket table */
+	NOTE_RSS = 5,	  /* struct note_rss */
+	NOTE_TEXT = 6,	  /* struct note_text: the probe plan, remarks of the recorder */
+};
+
+/* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
+struct note_clock {
+	uint64_t monotonic, realtime, boottime;
+	uint64_t uncertainty; /* half the time the reading took */
+};
+
+/* A Go process under recording, as found at attach or exec. */
+struct note_process {
+	uint32_t pid;		   /* as the kernel's events name it in this trace */
+	uint64_t start_time;	   /* CLOCK_BOOTTIME ns, from /proc/PID/stat (10 ms steps) */
+	uint64_t runtime_init;	   /* runtime.runtimeInitTime: gctrace's zero, CLOCK_MONOTONIC ns; 0
+				      unknown */
+	uint64_t mem_profile_rate; /* runtime.MemProfileRate as read; 0: sampling is off */
+	uint64_t load_bias;	   /* added to the ELF addresses of exe */
+	uint32_t attached;	/* 1: it ran before the recording began; 0: recorded from birth */
+	const char *exe;	/* path as the user would name it */
+	const char *go_version; /* "go1.27.4", or "" */
+};
+
+/* What is fixed in a bucket: where it lies, its object size, its stack as pprof prints it. */
+struct note_bucket {
+	uint32_t pid;
+	uint64_t address, size;
+	const uint64_t
+		*stack; /* return addresses, innermost first; decoded: may be unaligned-copied */
+	size_t n_stack;
+};
+
+/* Counts of one bucket: what is published, and the three cycles still in the future. */
+struct note_counts {
+	uint64_t allocs, frees;
+};
+
+struct note_table_entry {
+	uint64_t address;
+	struct note_counts active, future[3];
+};
+
+/*
+ * A reading of the bucket table, in one or more parts. It took from begin to end (CLOCK_MONOTONIC
+ * ns). `stable`: two passes over it found the same, so it is the state at one moment within.
+ * Entries that have not changed since the reading before are left out.
+ */
+struct note_table {
+	uint32_t pid;
+	uint32_t reading;     /* counts readings of this process from 0 */
+	uint32_t part, parts; /* part counts from 0 */
+	uint32_t stable,
+		final; /* final: taken after the process had stopped running, or at the end */
+	uint64_t begin, end;
+	uint32_t cycle;	  /* runtime.mProfCycle's cycle number (flushed bit removed) */
+	uint32_t flushed; /* its flushed bit */
+	uint64_t buckets; /* in the whole table */
+	struct note_table_entry *entries; /* decoded: owned, note_table_free */
+	size_t n_entries;
+};
+
+/* Memory of one process, bytes, from /proc. */
+struct note_rss {
+	uint32_t pid;
+	uint64_t rss, anon, file, shmem, swap;
+};
+
+struct note_text {
+	uint32_t pid; /* 0: the recording as a whole */
+	const char *text;
+};
+
+/* Encoders append header and body to out. A note must stay below 60,000 bytes. */
+void note_put_clock(struct buffer *out, const struct note_clock *note);
+void note_put_process(struct buffer *out, const struct note_process *note);
+void note_put_bucket(struct buffer *out, const struct note_bucket *note);
+void note_put_table(struct buffer *out, const struct note_table *note);
+void note_put_rss(struct buffer *out, const struct note_rss *note);
+void note_put_text(struct buffer *out, const struct note_text *note);
+
+#define NOTE_TABLE_MAX_ENTRIES 700 /* in one part */
+
+/* A note as read. Pointers lead into the payload, except where said. */
+struct note {
+	enum note_kind kind;
+	union {
+		struct note_clock clock;
+		struct note_process process;
+		struct note_bucket bucket; /* stack is owned */
+		struct note_table table;   /* entries are owned */
+		struct note_rss rss;
+		struct note_text text;
+	};
+};
+
+/*
+ * Decodes a raw sample payload. Returns false for a payload that is no note, is cut, or is of a
+ * kind not known here. swap: the trace has the other byte order. Free with note_free.
+ */
+bool note_decode(const void *raw, size_t len, bool swap, struct note *note);
+void note_free(struct note *note);
+
+#endif
