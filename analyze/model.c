@@ -1,0 +1,194 @@
+#include "analyze/model.h"
+
+#include "formats/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct symtab_frame unknown_frame = {.function = "[unknown]", .file = ""};
+
+void model_init(struct model *model)
+{
+	memset(model, 0, sizeof(*model));
+}
+
+static void free_sites(struct model *model)
+{
+	for (size_t i = 0; i < model->n_sites; i++) {
+		free(model->sites[i].born);
+		free(model->sites[i].died);
+		free(model->sites[i].generations);
+	}
+	free(model->sites);
+	for (size_t i = 0; i < model->n_stacks; i++)
+		free(model->stacks[i].pcs);
+	free(model->stacks);
+}
+
+static void free_dumps(struct model *model)
+{
+	for (size_t i = 0; i < model->n_dumps; i++) {
+		struct heap_dump *dump = &model->dumps[i];
+
+		for (size_t row = 0; row < dump->n_rows; row++)
+			free(dump->rows[row].name);
+		free(dump->rows);
+		free(dump->path);
+		free(dump->problem);
+	}
+	free(model->dumps);
+}
+
+static void free_alignments(struct model *model)
+{
+	for (size_t i = 0; i < model->n_alignments; i++) {
+		free(model->alignments[i].path);
+		free(model->alignments[i].method);
+		free(model->alignments[i].problem);
+	}
+	free(model->alignments);
+	free(model->gctrace);
+}
+
+void model_free(struct model *model)
+{
+	free(model->trace_path);
+	free(model->hostname);
+	free(model->osrelease);
+	free(model->arch);
+	free(model->cmdline);
+	free(model->damage);
+	free(model->clocks);
+	for (size_t i = 0; i < model->n_processes; i++) {
+		free(model->processes[i].exe);
+		free(model->processes[i].go_version);
+	}
+	free(model->processes);
+	free_sites(model);
+	free(model->epochs);
+	free(model->cycles);
+	free(model->rss);
+	free(model->maps);
+	free(model->checks);
+	for (size_t i = 0; i < model->n_texts; i++)
+		free(model->texts[i]);
+	free(model->texts);
+	symtab_free(model->symbols);
+	free_alignments(model);
+	free_dumps(model);
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		free(model->candidates[i].evidence);
+		free(model->candidates[i].advice);
+	}
+	free(model->candidates);
+	model_init(model);
+}
+
+static const struct stack *site_stack(const struct model *model, const struct site *site)
+{
+	return site->stack < model->n_stacks ? &model->stacks[site->stack] : NULL;
+}
+
+const struct symtab_frame *model_frame(const struct model *model, const struct site *site,
+				       uint32_t i)
+{
+	const struct stack *stack = site_stack(model, site);
+	const struct symtab_frame *frames;
+	size_t n = 0;
+
+	if (!stack || i >= stack->n || site->process >= model->n_processes || !model->symbols)
+		return &unknown_frame;
+	frames =
+		symtab_find(model->symbols, model->processes[site->process].pid, stack->pcs[i], &n);
+	return frames && n ? &frames[0] : &unknown_frame;
+}
+
+/* The prefixes that pprof hides at a stack's inner end (runtime/pprof/protomem.go). */
+static bool is_runtime(const char *function)
+{
+	return !strncmp(function, "runtime.", strlen("runtime.")) ||
+	       !strncmp(function, "internal/runtime/", strlen("internal/runtime/"));
+}
+
+const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site)
+{
+	const struct stack *stack = site_stack(model, site);
+	const struct symtab_frame *nameless = NULL;
+
+	for (uint32_t i = 0; stack && i < stack->n; i++) {
+		const struct symtab_frame *frame = model_frame(model, site, i);
+
+		if (is_runtime(frame->function))
+			continue;
+		/* A frame with a name says more than an inner one without. */
+		if (frame != &unknown_frame)
+			return frame;
+		nameless = frame;
+	}
+	return nameless ? nameless : model_frame(model, site, 0);
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_LEAK:
+		return "leak";
+	case VERDICT_LIKELY_LEAK:
+		return "likely leak";
+	case VERDICT_GROWING:
+		return "growing";
+	case VERDICT_CACHE:
+		return "cache";
+	case VERDICT_RAMP_UP:
+		return "ramp-up";
+	case VERDICT_BURST:
+		return "burst";
+	case VERDICT_STEADY:
+		return "steady";
+	case VERDICT_TOO_LITTLE:
+		return "too little evidence";
+	}
+	return "unknown";
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* base + (to - from), 0 where that leaves the range of a time. */
+static uint64_t shifted(uint64_t base, uint64_t from, uint64_t to)
+{
+	uint64_t result;
+
+	if (to < from)
+		return from - to < base ? base - (from - to) : 0;
+	return __builtin_add_overflow(base, to - from, &result) ? 0 : result;
+}
+
+uint64_t model_wall_time(const struct model *model, uint64_t time)
+{
+	const struct clock_pair *best = NULL;
+
+	for (size_t i = 0; i < model->n_clocks; i++) {
+		const struct clock_pair *pair = &model->clocks[i];
+
+		if (!best || distance(pair->monotonic, time) < distance(best->monotonic, time))
+			best = pair;
+	}
+	return best ? shifted(best->realtime, best->monotonic, time) : 0;
+}
+
+uint64_t model_trace_time(const struct model *model, uint64_t wall)
+{
+	const struct clock_pair *best = NULL;
+
+	/* The wall clock may have been set in between: the pair nearest in wall time knows best. */
+	for (size_t i = 0; i < model->n_clocks; i++) {
+		const struct clock_pair *pair = &model->clocks[i];
+
+		if (!best || distance(pair->realtime, wall) < distance(best->realtime, wall))
+			best = pair;
+	}
+	return best ? shifted(best->monotonic, best->realtime, wall) : 0;
+}
