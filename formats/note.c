@@ -1,0 +1,264 @@
+#include "formats/note.h"
+
+#include "formats/xalloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The layout of a body as written here. Readers take any version: bodies only grow at their end. */
+#define NOTE_VERSION 1
+/* Below the limit of 60,000 with room for the header and the fixed part of every kind. */
+#define NOTE_MAX_TEXT  59000u
+#define NOTE_MAX_STACK 7000u
+
+#define NOTE_ENTRY_SIZE (sizeof(uint64_t) * (1 + 2 * 4))
+
+static void put_header(struct buffer *out, enum note_kind kind)
+{
+	buffer_u32(out, NOTE_MAGIC);
+	buffer_u16(out, (uint16_t)kind);
+	buffer_u16(out, NOTE_VERSION);
+}
+
+/* Cuts a text that is too long in front of a UTF-8 character, not within one. */
+static void put_string(struct buffer *out, const char *text, size_t max)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (len > max) {
+		len = max;
+		while (len && ((uint8_t)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	buffer_append(out, text, len);
+	buffer_u8(out, 0);
+}
+
+void note_put_clock(struct buffer *out, const struct note_clock *note)
+{
+	put_header(out, NOTE_CLOCK);
+	buffer_u64(out, note->monotonic);
+	buffer_u64(out, note->realtime);
+	buffer_u64(out, note->boottime);
+	buffer_u64(out, note->uncertainty);
+}
+
+void note_put_process(struct buffer *out, const struct note_process *note)
+{
+	put_header(out, NOTE_PROCESS);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, note->attached);
+	buffer_u64(out, note->start_time);
+	buffer_u64(out, note->runtime_init);
+	buffer_u64(out, note->mem_profile_rate);
+	buffer_u64(out, note->load_bias);
+	put_string(out, note->exe, NOTE_MAX_TEXT / 2);
+	put_string(out, note->go_version, NOTE_MAX_TEXT / 4);
+}
+
+void note_put_bucket(struct buffer *out, const struct note_bucket *note)
+{
+	/* Go itself records at most 1,024 frames (debug.profstackdepth). */
+	size_t n = note->n_stack < NOTE_MAX_STACK ? note->n_stack : NOTE_MAX_STACK;
+
+	put_header(out, NOTE_BUCKET);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, (uint32_t)n);
+	buffer_u64(out, note->address);
+	buffer_u64(out, note->size);
+	buffer_append(out, note->stack, n * sizeof(*note->stack));
+}
+
+static void put_counts(struct buffer *out, const struct note_counts *counts)
+{
+	buffer_u64(out, counts->allocs);
+	buffer_u64(out, counts->frees);
+}
+
+void note_put_table(struct buffer *out, const struct note_table *note)
+{
+	assert(note->n_entries <= NOTE_TABLE_MAX_ENTRIES);
+	put_header(out, NOTE_TABLE);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, note->reading);
+	buffer_u32(out, note->part);
+	buffer_u32(out, note->parts);
+	buffer_u32(out, note->stable);
+	buffer_u32(out, note->final);
+	buffer_u64(out, note->begin);
+	buffer_u64(out, note->end);
+	buffer_u32(out, note->cycle);
+	buffer_u32(out, note->flushed);
+	buffer_u64(out, note->buckets);
+	buffer_u64(out, note->n_entries);
+	for (size_t i = 0; i < note->n_entries; i++) {
+		buffer_u64(out, note->entries[i].address);
+		put_counts(out, &note->entries[i].active);
+		for (int f = 0; f < 3; f++)
+			put_counts(out, &note->entries[i].future[f]);
+	}
+}
+
+void note_put_rss(struct buffer *out, const struct note_rss *note)
+{
+	put_header(out, NOTE_RSS);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, 0); /* alignment */
+	buffer_u64(out, note->rss);
+	buffer_u64(out, note->anon);
+	buffer_u64(out, note->file);
+	buffer_u64(out, note->shmem);
+	buffer_u64(out, note->swap);
+}
+
+void note_put_text(struct buffer *out, const struct note_text *note)
+{
+	put_header(out, NOTE_TEXT);
+	buffer_u32(out, note->pid);
+	put_string(out, note->text, NOTE_MAX_TEXT);
+}
+
+static void get_clock(struct cursor *c, struct note_clock *note)
+{
+	note->monotonic = cursor_u64(c);
+	note->realtime = cursor_u64(c);
+	note->boottime = cursor_u64(c);
+	note->uncertainty = cursor_u64(c);
+}
+
+static void get_process(struct cursor *c, struct note_process *note)
+{
+	note->pid = cursor_u32(c);
+	note->attached = cursor_u32(c);
+	note->start_time = cursor_u64(c);
+	note->runtime_init = cursor_u64(c);
+	note->mem_profile_rate = cursor_u64(c);
+	note->load_bias = cursor_u64(c);
+	note->exe = cursor_cstring(c);
+	note->go_version = cursor_cstring(c);
+}
+
+static void get_bucket(struct cursor *c, struct note_bucket *note)
+{
+	uint64_t *stack;
+	uint32_t n;
+
+	note->pid = cursor_u32(c);
+	n = cursor_u32(c);
+	note->address = cursor_u64(c);
+	note->size = cursor_u64(c);
+	if (c->failed || n > cursor_left(c) / sizeof(*stack)) {
+		c->failed = true;
+		return;
+	}
+	stack = xcalloc(n, sizeof(*stack));
+	for (uint32_t i = 0; i < n; i++)
+		stack[i] = cursor_u64(c);
+	note->stack = stack;
+	note->n_stack = n;
+}
+
+static void get_counts(struct cursor *c, struct note_counts *counts)
+{
+	counts->allocs = cursor_u64(c);
+	counts->frees = cursor_u64(c);
+}
+
+static void get_table(struct cursor *c, struct note_table *note)
+{
+	uint64_t n;
+
+	note->pid = cursor_u32(c);
+	note->reading = cursor_u32(c);
+	note->part = cursor_u32(c);
+	note->parts = cursor_u32(c);
+	note->stable = cursor_u32(c);
+	note->final = cursor_u32(c);
+	note->begin = cursor_u64(c);
+	note->end = cursor_u64(c);
+	note->cycle = cursor_u32(c);
+	note->flushed = cursor_u32(c);
+	note->buckets = cursor_u64(c);
+	n = cursor_u64(c);
+	if (c->failed || note->part >= note->parts || n > cursor_left(c) / NOTE_ENTRY_SIZE) {
+		c->failed = true;
+		return;
+	}
+	note->entries = xcalloc(n, sizeof(*note->entries));
+	note->n_entries = n;
+	for (size_t i = 0; i < n; i++) {
+		note->entries[i].address = cursor_u64(c);
+		get_counts(c, &note->entries[i].active);
+		for (int f = 0; f < 3; f++)
+			get_counts(c, &note->entries[i].future[f]);
+	}
+}
+
+static void get_rss(struct cursor *c, struct note_rss *note)
+{
+	note->pid = cursor_u32(c);
+	cursor_u32(c);
+	note->rss = cursor_u64(c);
+	note->anon = cursor_u64(c);
+	note->file = cursor_u64(c);
+	note->shmem = cursor_u64(c);
+	note->swap = cursor_u64(c);
+}
+
+static void get_text(struct cursor *c, struct note_text *note)
+{
+	note->pid = cursor_u32(c);
+	note->text = cursor_cstring(c);
+}
+
+bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
+{
+	struct cursor c = cursor_make(raw, len);
+	uint16_t kind;
+
+	c.swap = swap;
+	*note = (struct note){0};
+	if (cursor_u32(&c) != NOTE_MAGIC)
+		return false;
+	kind = cursor_u16(&c);
+	if (cursor_u16(&c) == 0)
+		return false;
+	note->kind = (enum note_kind)kind;
+	switch (kind) {
+	case NOTE_CLOCK:
+		get_clock(&c, &note->clock);
+		break;
+	case NOTE_PROCESS:
+		get_process(&c, &note->process);
+		break;
+	case NOTE_BUCKET:
+		get_bucket(&c, &note->bucket);
+		break;
+	case NOTE_TABLE:
+		get_table(&c, &note->table);
+		break;
+	case NOTE_RSS:
+		get_rss(&c, &note->rss);
+		break;
+	case NOTE_TEXT:
+		get_text(&c, &note->text);
+		break;
+	default:
+		c.failed = true;
+	}
+	if (c.failed) {
+		note_free(note);
+		return false;
+	}
+	return true;
+}
+
+void note_free(struct note *note)
+{
+	if (note->kind == NOTE_BUCKET)
+		free((void *)note->bucket.stack);
+	else if (note->kind == NOTE_TABLE)
+		free(note->table.entries);
+	*note = (struct note){0};
+}

@@ -1,0 +1,344 @@
+#include "formats/note.h"
+
+#include "formats/xalloc.h"
+
+#include <byteswap.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/*
+ * Decodes the note in buf, after checking that it does so from any address, with the padding that a
+ * raw sample has behind it, and that every shorter payload and a wrong byte order are refused.
+ */
+static struct note decode_strictly(struct buffer *buf)
+{
+	struct note note;
+
+	assert_true(buf->len < 60000);
+	for (size_t len = 0; len < buf->len; len++) {
+		/* An allocation of the exact size, so that a sanitizer sees a read past it. */
+		uint8_t *cut = malloc(len ? len : 1);
+
+		memcpy(cut, buf->data, len);
+		assert_false(note_decode(cut, len, false, &note));
+		free(cut);
+	}
+	assert_false(note_decode(buf->data, buf->len, true, &note));
+	/* One byte in front and a padded end: the values must not depend on alignment. */
+	buffer_extend(buf, 8);
+	memmove(buf->data + 1, buf->data, buf->len - 8);
+	memset(buf->data + buf->len - 7, 0xee, 7);
+	assert_true(note_decode(buf->data + 1, buf->len - 1, false, &note));
+	return note;
+}
+
+static void test_clock(void **state)
+{
+	struct note_clock clock = {
+		.monotonic = 1, .realtime = 1ull << 60, .boottime = 3, .uncertainty = 40};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_clock(&buf, &clock);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_CLOCK);
+	assert_memory_equal(&note.clock, &clock, sizeof(clock));
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_process(void **state)
+{
+	struct note_process process = {.pid = 4711,
+				       .start_time = 5,
+				       .runtime_init = 6,
+				       .mem_profile_rate = 524288,
+				       .load_bias = 0x555555554000,
+				       .attached = 1,
+				       .exe = "/usr/bin/sérver",
+				       .go_version = "go1.27.4"};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_process(&buf, &process);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_PROCESS);
+	assert_int_equal(note.process.pid, 4711);
+	assert_int_equal(note.process.start_time, 5);
+	assert_int_equal(note.process.runtime_init, 6);
+	assert_int_equal(note.process.mem_profile_rate, 524288);
+	assert_int_equal(note.process.load_bias, 0x555555554000);
+	assert_int_equal(note.process.attached, 1);
+	assert_string_equal(note.process.exe, "/usr/bin/sérver");
+	assert_string_equal(note.process.go_version, "go1.27.4");
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_process_without_names(void **state)
+{
+	struct note_process process = {.pid = 1};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_process(&buf, &process);
+	note = decode_strictly(&buf);
+	assert_string_equal(note.process.exe, "");
+	assert_string_equal(note.process.go_version, "");
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_bucket(void **state)
+{
+	uint64_t stack[] = {0x401234, 0x405678, UINT64_MAX};
+	struct note_bucket bucket = {
+		.pid = 7, .address = 0xc000100000, .size = 48, .stack = stack, .n_stack = 3};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_bucket(&buf, &bucket);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_BUCKET);
+	assert_int_equal(note.bucket.pid, 7);
+	assert_int_equal(note.bucket.address, 0xc000100000);
+	assert_int_equal(note.bucket.size, 48);
+	assert_int_equal(note.bucket.n_stack, 3);
+	assert_memory_equal(note.bucket.stack, stack, sizeof(stack));
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_table(void **state)
+{
+	struct note_table_entry entries[2] = {
+		{.address = 1, .active = {2, 3}, .future = {{4, 5}, {6, 7}, {8, 9}}},
+		{.address = 10, .active = {11, 12}, .future = {{13, 14}, {15, 16}, {17, 18}}}};
+	struct note_table table = {.pid = 1,
+				   .reading = 2,
+				   .part = 3,
+				   .parts = 4,
+				   .stable = 1,
+				   .final = 1,
+				   .begin = 100,
+				   .end = 200,
+				   .cycle = 9,
+				   .flushed = 1,
+				   .buckets = 1234,
+				   .entries = entries,
+				   .n_entries = 2};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_table(&buf, &table);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_TABLE);
+	assert_int_equal(note.table.pid, 1);
+	assert_int_equal(note.table.reading, 2);
+	assert_int_equal(note.table.part, 3);
+	assert_int_equal(note.table.parts, 4);
+	assert_int_equal(note.table.stable, 1);
+	assert_int_equal(note.table.final, 1);
+	assert_int_equal(note.table.begin, 100);
+	assert_int_equal(note.table.end, 200);
+	assert_int_equal(note.table.cycle, 9);
+	assert_int_equal(note.table.flushed, 1);
+	assert_int_equal(note.table.buckets, 1234);
+	assert_int_equal(note.table.n_entries, 2);
+	assert_memory_equal(note.table.entries, entries, sizeof(entries));
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_rss(void **state)
+{
+	struct note_rss rss = {.pid = 12, .rss = 1, .anon = 2, .file = 3, .shmem = 4, .swap = 5};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_rss(&buf, &rss);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_RSS);
+	assert_int_equal(note.rss.pid, 12);
+	assert_int_equal(note.rss.rss, 1);
+	assert_int_equal(note.rss.anon, 2);
+	assert_int_equal(note.rss.file, 3);
+	assert_int_equal(note.rss.shmem, 4);
+	assert_int_equal(note.rss.swap, 5);
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_text(void **state)
+{
+	struct note_text text = {.pid = 3, .text = "probe plan: birth at +0x1d64"};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_text(&buf, &text);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_TEXT);
+	assert_int_equal(note.text.pid, 3);
+	assert_string_equal(note.text.text, "probe plan: birth at +0x1d64");
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+/* Whatever the recorder puts in, a note fits a sample, and a text is cut between characters. */
+static void test_size_limit(void **state)
+{
+	struct note_bucket bucket = {.n_stack = 100000};
+	struct note_table table = {.parts = 1, .n_entries = NOTE_TABLE_MAX_ENTRIES};
+	struct note_process process = {.pid = 1};
+	char *text = xmalloc(200001);
+	struct buffer buf = {0};
+	struct note note;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < 200000; i++)
+		text[i] = i % 2 ? (char)0xa9 : (char)0xc3; /* é */
+	text[200000] = 0;
+	note_put_text(&buf, &(struct note_text){.text = text + 0});
+	assert_true(buf.len < 60000);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	len = strlen(note.text.text);
+	assert_true(len > 50000 && len % 2 == 0);
+	buf.len = 0;
+	text[0] = 'x'; /* now an odd limit and an even one fall differently */
+	memmove(text + 1, text + 2, 199999);
+	note_put_text(&buf, &(struct note_text){.text = text});
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	assert_true(strlen(note.text.text) % 2 == 1);
+	buf.len = 0;
+	process.exe = process.go_version = text;
+	note_put_process(&buf, &process);
+	assert_true(buf.len < 60000);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	buf.len = 0;
+	bucket.stack = xcalloc(bucket.n_stack, sizeof(*bucket.stack));
+	note_put_bucket(&buf, &bucket);
+	assert_true(buf.len < 60000);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	assert_true(note.bucket.n_stack >= 1024);
+	note_free(&note);
+	buf.len = 0;
+	table.entries = xcalloc(table.n_entries, sizeof(*table.entries));
+	note_put_table(&buf, &table);
+	assert_true(buf.len < 60000);
+	free((void *)bucket.stack);
+	free(table.entries);
+	free(text);
+	buffer_free(&buf);
+}
+
+/* A trace from a machine of the other byte order. */
+static void test_swapped(void **state)
+{
+	uint64_t words[] = {bswap_64(11), bswap_64(12), bswap_64(13), bswap_64(14)};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	buffer_u32(&buf, bswap_32(NOTE_MAGIC));
+	buffer_u16(&buf, bswap_16(NOTE_CLOCK));
+	buffer_u16(&buf, bswap_16(1));
+	buffer_append(&buf, words, sizeof(words));
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	assert_true(note_decode(buf.data, buf.len, true, &note));
+	assert_int_equal(note.clock.monotonic, 11);
+	assert_int_equal(note.clock.uncertainty, 14);
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void put_head(struct buffer *buf, uint32_t magic, uint16_t kind, uint16_t version)
+{
+	buf->len = 0;
+	buffer_u32(buf, magic);
+	buffer_u16(buf, kind);
+	buffer_u16(buf, version);
+	memset(buffer_extend(buf, 200), 0, 200);
+}
+
+static void test_foreign(void **state)
+{
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	put_head(&buf, NOTE_MAGIC, NOTE_RSS, 1);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	put_head(&buf, NOTE_MAGIC, NOTE_RSS, 9); /* longer body, same beginning */
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	put_head(&buf, NOTE_MAGIC, NOTE_RSS, 0);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	put_head(&buf, NOTE_MAGIC + 1, NOTE_RSS, 1);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	put_head(&buf, NOTE_MAGIC, 0, 1);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	put_head(&buf, NOTE_MAGIC, 4000, 1);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	assert_false(note_decode(NULL, 0, false, &note));
+	buffer_free(&buf);
+}
+
+/* Counts that promise more than there is, up to those whose size in bytes overflows. */
+static void test_lying_counts(void **state)
+{
+	static const uint64_t lies[] = {
+		1, 1000, UINT32_MAX, 1ull << 61, UINT64_MAX / 72 + 1, UINT64_MAX};
+	struct note_bucket bucket = {.pid = 7};
+	struct note_table table = {.parts = 1};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+		uint32_t lie = (uint32_t)lies[i];
+
+		buf.len = 0;
+		note_put_table(&buf, &table);
+		memcpy(buf.data + buf.len - 8, &lies[i], 8);
+		assert_false(note_decode(buf.data, buf.len, false, &note));
+		buf.len = 0;
+		note_put_bucket(&buf, &bucket);
+		memcpy(buf.data + 12, &lie, 4);
+		assert_true(lie == 0 || !note_decode(buf.data, buf.len, false, &note));
+	}
+	buf.len = 0;
+	table.part = 1; /* of one part, the second */
+	note_put_table(&buf, &table);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	buffer_free(&buf);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_process_without_names),
+		cmocka_unit_test(test_bucket),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_rss),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_size_limit),
+		cmocka_unit_test(test_swapped),
+		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_lying_counts),
+	};
+
+	return cmocka_run_group_tests_name("note", tests, NULL, NULL);
+}
