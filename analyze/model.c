@@ -62,10 +62,10 @@ void model_free(struct model *model)
 	for (size_t i = 0; i < model->n_processes; i++) {
 		free(model->processes[i].exe);
 		free(model->processes[i].go_version);
+		free(model->processes[i].epochs);
 	}
 	free(model->processes);
 	free_sites(model);
-	free(model->epochs);
 	free(model->cycles);
 	free(model->rss);
 	free(model->maps);

@@ -27,10 +27,10 @@ struct stack {
 };
 
 /*
- * A stretch of GC cycles over which counts are kept. One cycle each at first; where there would be
- * more than MODEL_MAX_EPOCHS, neighbours are merged two by two. Epoch e ends at a mark
- * termination. Objects born in cycle c (before the c-th mark termination completes) and found dead
- * by cycle f belong to the epochs that hold c and f.
+ * A stretch of GC cycles of one process over which counts are kept. One cycle each at first; where
+ * there would be more than MODEL_MAX_EPOCHS, neighbours are merged two by two. Epoch e ends at a
+ * mark termination. Objects born in cycle c (before the c-th mark termination completes) and found
+ * dead by cycle f belong to the epochs that hold c and f.
  */
 struct epoch {
 	uint64_t first_cycle, last_cycle; /* the profile cycle (mProfCycle), inclusive */
@@ -59,7 +59,8 @@ struct site {
 	uint64_t min_size, max_size;	  /* object (slot) sizes seen */
 	uint64_t first_birth, last_birth; /* times; 0: none */
 	uint64_t oldest_live;		  /* birth time of the oldest live object; 0: none */
-	/* By epoch, n = model.n_epochs: what was born in it, what was found dead in it. */
+	/* By epoch of its process, n = process.n_epochs: what was born in it, what was found dead.
+	 */
 	struct tally *born, *died;
 	/* Distinct birth cycles among the live, at the end of each epoch. */
 	uint32_t *generations;
@@ -104,6 +105,9 @@ struct process {
 	uint64_t load_bias;
 	uint64_t mmap_calls, munmap_calls, brk_calls, madvise_calls;
 	int64_t mapped_net;
+	/* In order; each process counts its own GC cycles. */
+	struct epoch *epochs;
+	size_t n_epochs, cap_epochs;
 };
 
 /* The bucket table against the events, between the first and the last reading. */
@@ -210,8 +214,6 @@ struct model {
 	size_t n_stacks, cap_stacks;
 	struct site *sites;
 	size_t n_sites, cap_sites;
-	struct epoch *epochs;
-	size_t n_epochs, cap_epochs;
 	struct gc_cycle *cycles;
 	size_t n_cycles, cap_cycles;
 	struct rss_point *rss;
