@@ -17,6 +17,8 @@ static void free_sites(struct model *model)
 	for (size_t i = 0; i < model->n_sites; i++) {
 		free(model->sites[i].born);
 		free(model->sites[i].died);
+		free(model->sites[i].died_unseen);
+		free(model->sites[i].alive);
 		free(model->sites[i].generations);
 	}
 	free(model->sites);

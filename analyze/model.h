@@ -62,6 +62,11 @@ struct site {
 	/* By epoch of its process, n = process.n_epochs: what was born in it, what was found dead.
 	 */
 	struct tally *born, *died;
+	/* Deaths without a birth (unmatched_deaths), by the epoch they were found in: what left a
+	 * population that the recording never saw born. Not part of died. NULL: not known. */
+	struct tally *died_unseen;
+	/* Of those born in each epoch, what is still alive at the end. NULL: not known. */
+	struct tally *alive;
 	/* Distinct birth cycles among the live, at the end of each epoch. */
 	uint32_t *generations;
 	/* Survival by age in GC cycles: deaths at each age; at the end, the live by age (censored).
