@@ -5,12 +5,15 @@ CACHE        ?= $(CURDIR)/.cache
 BUILD        ?= build
 BIN          ?= bin
 PREFIX       ?= /usr/local
+DESTDIR      ?=
+# Put before the programs' names by `install`, for systems that have another `record` or `analyze`.
 PROGRAM_PREFIX ?=
 VERSION      := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+export CACHE BUILD BIN
 
 LIBPERF      := $(CACHE)/libperf
 LIBS         := libtracefs libtraceevent libelf libdw libzstd capstone zlib libprotobuf-c libxxhash libcurl
-# Where the libraries are not installed yet only `deps` and `clean` can be made.
+# Empty where a library is not installed yet; then nothing is compiled (see `ready`).
 LIB_CFLAGS   := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LIB_LDLIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 
@@ -18,8 +21,9 @@ OPT          ?= -O2 -g
 SANITIZE     ?=
 WARNINGS     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 ALL_CFLAGS   := -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARNINGS) $(SANITIZE) -I. -I$(BUILD)/gen \
-                $(LIB_CFLAGS) -DGMT_VERSION='"$(VERSION)"' $(CFLAGS)
-PERF_CFLAGS  := -isystem $(LIBPERF)/include
+                $(LIB_CFLAGS) $(CFLAGS)
+# libperf's internal headers lean on the kernel tools' own, which lie in private/include.
+PERF_CFLAGS  := -isystem $(LIBPERF)/include -isystem $(LIBPERF)/private/include
 PERF_LIBS    := $(LIBPERF)/libperf.a $(LIBPERF)/libapi.a
 ALL_LDFLAGS  := $(SANITIZE) $(LDFLAGS)
 
@@ -34,12 +38,13 @@ COMMON       := $(call objects,$(call sources,common))
 RECORD       := $(call objects,$(filter-out record/main.c,$(call sources,record)))
 ANALYZE      := $(call objects,$(filter-out analyze/main.c,$(call sources,analyze)))
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(call sources,tests/unit))
+MODULES      := $(BUILD)/libcommon.a $(BUILD)/libformats.a
 
 .PHONY: all
 all: $(BIN)/record $(BIN)/analyze
 
-$(BIN)/record: $(BUILD)/record/main.o $(BUILD)/librecord.a $(BUILD)/libcommon.a $(BUILD)/libformats.a $(PERF_LIBS)
-$(BIN)/analyze: $(BUILD)/analyze/main.o $(BUILD)/libanalyze.a $(BUILD)/libcommon.a $(BUILD)/libformats.a
+$(BIN)/record: $(BUILD)/record/main.o $(BUILD)/librecord.a $(MODULES) $(PERF_LIBS)
+$(BIN)/analyze: $(BUILD)/analyze/main.o $(BUILD)/libanalyze.a $(MODULES)
 $(BIN)/record $(BIN)/analyze:
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lm -lpthread
@@ -48,36 +53,100 @@ $(BUILD)/libformats.a: $(FORMATS)
 $(BUILD)/libcommon.a: $(COMMON)
 $(BUILD)/librecord.a: $(RECORD)
 $(BUILD)/libanalyze.a: $(ANALYZE)
-$(BUILD)/%.a:
+$(BUILD)/%.a: $(BUILD)/.objects
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) rcs $@ $(filter %.o,$^)
 
-$(BUILD)/%.o: %.c
+# The objects that print the version are made anew with each version, the others are not.
+VERSIONED    := $(call objects,$(shell grep -ls GMT_VERSION $(wildcard */*.c)))
+$(VERSIONED): $(BUILD)/.version
+VERSION_FLAG  = $(if $(filter $@,$(VERSIONED)),-DGMT_VERSION='"$(VERSION)"')
+
+$(BUILD)/%.o: %.c $(BUILD)/.flags | ready
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(if $(filter record/%,$<),$(PERF_CFLAGS)) -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(VERSION_FLAG) $(if $(filter record/%,$<),$(PERF_CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(RECORD) $(BUILD)/record/main.o: | $(PERF_LIBS)
 
 # Code that protoc-c writes is not held to our warnings.
-$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: %.proto
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h: %.proto | ready
 	@mkdir -p $(@D)
 	protoc-c --c_out=$(BUILD)/gen $<
-$(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
+$(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c $(BUILD)/.flags
 	$(CC) -std=gnu11 $(OPT) $(SANITIZE) -w -I$(BUILD)/gen $(LIB_CFLAGS) $(CFLAGS) -c -o $@ $<
 $(FORMATS): | $(patsubst %.proto,$(BUILD)/gen/%.pb-c.h,$(PROTOS))
 .PRECIOUS: $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/librecord.a $(BUILD)/libanalyze.a $(BUILD)/libcommon.a $(BUILD)/libformats.a $(PERF_LIBS)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/librecord.a $(BUILD)/libanalyze.a $(MODULES) $(PERF_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lcmocka -lm -lpthread
+.PRECIOUS: $(BUILD)/tests/unit/%.o
+
+# Each of these files holds a text that what depends on it was made from, and is written only where
+# that text has changed: the compiler and its flags, the version, the list of objects.
+STAMP_flags   = $(CC) $(ALL_CFLAGS) $(PERF_CFLAGS)
+STAMP_version = $(VERSION)
+STAMP_objects = $(FORMATS) $(COMMON) $(RECORD) $(ANALYZE)
+$(BUILD)/.flags $(BUILD)/.version $(BUILD)/.objects: $(BUILD)/.%: always
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(STAMP_$*))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(STAMP_$*))' > $@
+.PHONY: always
+always:
+
+# Says what to do where the libraries or libperf are not there; `all` installs nothing by itself.
+.PHONY: ready
+ready:
+ifeq ($(LIB_LDLIBS),)
+	@build-aux/deps.sh --check $(CACHE) >&2; \
+		echo "the libraries are not all installed: run 'make deps'" >&2; exit 1
+endif
+$(PERF_LIBS) &:
+	@echo "libperf is not built in $(LIBPERF): run 'make deps'" >&2; exit 1
+
+.PHONY: deps
+deps:
+	@build-aux/deps.sh $(CACHE)
 
 .PHONY: unit
 unit: $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do $$t; done
 
+# What deps installs is seen by a new make only.
+.PHONY: test demo bench
+test: deps
+	@$(MAKE) --no-print-directory all unit-tests
+	@tests/run.sh
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
+bench: all
+	@tests/bench/run.sh
+.PHONY: unit-tests
+unit-tests: $(UNIT_TESTS)
+
+# The names in the manual pages follow PROGRAM_PREFIX.
+MAN_NAMES     = sed -e '/^\.\(Nm\|Xr\) /s/\<\(record\|analyze\)\>/$(PROGRAM_PREFIX)\1/'
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	for p in record analyze; do \
+		install -m 755 $(BIN)/$$p $(DESTDIR)$(PREFIX)/bin/$(PROGRAM_PREFIX)$$p && \
+		$(MAN_NAMES) man/$$p.1 > $(DESTDIR)$(PREFIX)/share/man/man1/$(PROGRAM_PREFIX)$$p.1 && \
+		chmod 644 $(DESTDIR)$(PREFIX)/share/man/man1/$(PROGRAM_PREFIX)$$p.1 || exit 1; \
+	done
+uninstall:
+	for p in record analyze; do \
+		rm -f $(DESTDIR)$(PREFIX)/bin/$(PROGRAM_PREFIX)$$p \
+			$(DESTDIR)$(PREFIX)/share/man/man1/$(PROGRAM_PREFIX)$$p.1; \
+	done
+
 .PHONY: format lint clean
+C_FILES      := $(wildcard */*.[ch] tests/*/*.[ch] tests/programs/*/*.[ch])
 format:
-	clang-format -i $(wildcard */*.[ch] tests/*/*.[ch])
+	clang-format -i $(C_FILES)
 lint:
-	clang-format --dry-run -Werror $(wildcard */*.[ch] tests/*/*.[ch])
+	clang-format --dry-run -Werror $(C_FILES)
 clean:
 	rm -rf $(BUILD) $(BIN)
 
