@@ -80,7 +80,7 @@ $(FORMATS): | $(patsubst %.proto,$(BUILD)/gen/%.pb-c.h,$(PROTOS))
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/librecord.a $(BUILD)/libanalyze.a $(MODULES) $(PERF_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lcmocka -lm -lpthread
-.PRECIOUS: $(BUILD)/tests/unit/%.o
+.SECONDARY: $(UNIT_TESTS:=.o)
 
 # Each of these files holds a text that what depends on it was made from, and is written only where
 # that text has changed: the compiler and its flags, the version, the list of objects.
