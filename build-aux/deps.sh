@@ -41,6 +41,8 @@ needs() {
 		readelf|command -v readelf|binutils|tests of the binary reader
 		clang|command -v clang|clang|the second compiler, and fuzzing
 		clang-format|command -v clang-format|clang-format|make format, make lint
+		shellcheck|command -v shellcheck|shellcheck|make lint
+		jq|command -v jq|jq|reads what the test programs and analyze print as JSON
 	TABLE
 }
 

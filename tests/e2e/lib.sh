@@ -1,0 +1,180 @@
+# Sourced by every end-to-end test. A test prints one line for each check, `ok`, `FAIL` or `skip`,
+# and ends with `finish`, which prints their count. It runs by itself: tests/e2e/main.sh
+#
+#   check NAME COMMAND...     the command succeeds
+#   same NAME WANTED GOT      both are the same text
+#   within NAME GOT LOW HIGH  a number lies in a range
+#   pass NAME / fail NAME DETAIL / skip NAME REASON
+#
+# $work is a folder of the test's own, removed at the end unless a check failed.
+# shellcheck shell=bash
+
+set -u
+export LC_ALL=C
+script=$(basename "$0")
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export CACHE=${CACHE:-$top/.cache}
+in_top() {
+	case $1 in
+	/*) echo "$1" ;;
+	*) echo "$top/$1" ;;
+	esac
+}
+BIN=$(in_top "${BIN:-bin}")
+BUILD=$(in_top "${BUILD:-build}")
+export BIN BUILD
+export record=$BIN/record analyze=$BIN/analyze
+tracing=/sys/kernel/tracing
+
+passed=0 failed=0 skipped=0 finished=no
+work=$(mktemp -d "${TMPDIR:-/tmp}/e2e-${script%.sh}.XXXXXX")
+# The processes that a test leaves running are ended with it; add their PIDs here.
+background=()
+
+pass() {
+	passed=$((passed + 1))
+	echo "ok   $script: $1"
+}
+
+fail() {
+	failed=$((failed + 1))
+	echo "FAIL $script: $1"
+	[ -z "${2-}" ] || sed 's/^/     | /' <<<"$2"
+}
+
+skip() {
+	skipped=$((skipped + 1))
+	echo "skip $script: $1: $2"
+}
+
+check() {
+	local name=$1 output
+	shift
+	if output=$("$@" 2>&1); then
+		pass "$name"
+	else
+		fail "$name" "$(tail -n 30 <<<"$output")"
+	fi
+}
+
+same() {
+	if [ "$2" = "$3" ]; then
+		pass "$1"
+	else
+		fail "$1" "wanted $2"$'\n'"got    $3"
+	fi
+}
+
+within() {
+	if [ -n "$2" ] && awk -v x="$2" -v a="$3" -v b="$4" 'BEGIN { exit !(x >= a && x <= b) }'; then
+		pass "$1 ($2)"
+	else
+		fail "$1" "got '$2', wanted from $3 to $4"
+	fi
+}
+
+at_exit() {
+	local pid
+	for pid in "${background[@]-}"; do
+		[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null
+	done
+	if [ $finished = no ]; then
+		fail "ran to its end" "it stopped early"
+		echo "end of $script: passed $passed, failed $failed, skipped $skipped"
+	fi
+	if [ $failed = 0 ]; then
+		rm -rf "$work"
+	else
+		echo "     the files of $script are kept in $work"
+	fi
+}
+trap at_exit EXIT
+trap 'exit 1' INT TERM
+
+finish() {
+	finished=yes
+	echo "end of $script: passed $passed, failed $failed, skipped $skipped"
+	[ $failed = 0 ]
+	exit
+}
+
+# Why this machine permits no recording; nothing where it does. It asks the kernel and perf, not the
+# recorder, so that a recorder that fails is not taken for a machine that forbids.
+recording_forbidden() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "not root"
+	elif ! [ -e $tracing/uprobe_events ] && ! mount -t tracefs nodev $tracing 2>/dev/null; then
+		echo "tracefs cannot be mounted"
+	elif ! [ -w $tracing/uprobe_events ]; then
+		echo "the kernel has no uprobes, or a lockdown forbids them"
+	elif ! perf stat -e task-clock true >/dev/null 2>&1; then
+		echo "perf_event_open is not permitted"
+	fi
+}
+
+# Ends the test with a skip where this machine permits no recording.
+need_recording() {
+	local reason
+	reason=$(recording_forbidden)
+	if [ -n "$reason" ]; then
+		skip "all checks" "$reason"
+		finish
+	fi
+}
+
+# go_program VERSION PROGRAM [FLAG...]: sets $program to its path. Where that Go cannot be had, it
+# counts a skip and fails.
+go_program() {
+	local status=0
+	# shellcheck disable=SC2034
+	program=$("$top/tests/build-go.sh" "$@" 2>"$work/go-build.log") || status=$?
+	if [ $status = 3 ]; then
+		skip "$2 with Go $1" "$(tail -n 1 "$work/go-build.log")"
+	elif [ $status != 0 ]; then
+		fail "$2 builds with Go $1" "$(tail -n 20 "$work/go-build.log")"
+	fi
+	return $status
+}
+
+# The groups of dynamic events that are there now.
+event_groups() {
+	sed -n 's/^[pr]:\([^/ ]*\)\/.*/\1/p' $tracing/uprobe_events 2>/dev/null | sort -u
+}
+
+# nothing_left NAME PID: no dynamic event of the recorder that had this PID is left.
+nothing_left() {
+	local left
+	left=$(event_groups | grep "^gmt_$2_" || true)
+	same "$1" "" "$left"
+}
+
+# start_record LOG ARG...: runs record in the background, its standard error in LOG, its PID in
+# $recorder.
+start_record() {
+	local log=$1
+	shift
+	"$record" "$@" >"$log.out" 2>"$log" &
+	recorder=$!
+	background+=("$recorder")
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds.
+wait_for() {
+	local tries=$(($1 * 10))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# The trace's events as perf prints them: one line each, `EVENT: FIELD=VALUE ...`.
+perf_events() {
+	perf script -i "$1" -F event,trace 2>/dev/null
+}
+
+# count_events TRACE NAME: how many events NAME of the recorder's groups perf sees.
+count_events() {
+	perf script -i "$1" -F event 2>/dev/null | grep -cE "^ *gmt_[^:]*:$2:" || true
+}
