@@ -1,0 +1,28 @@
+#ifndef GMT_FORMATS_HEAPSTACK_H
+#define GMT_FORMATS_HEAPSTACK_H
+
+/*
+ * When two call stacks are the same to pprof. The two forms of a heap dump, and a stack read from
+ * the runtime's bucket, name the same frames in slightly different ways; the key of a stack is
+ * equal for all of them:
+ * - leading frames (innermost) of the runtime are left out, unless there are no others: the proto
+ *   and the frames of the text leave them out (runtime/pprof/protomem.go, writeHeapProto; pprof.go,
+ *   printStackRecord), `internal/runtime/` from Go 1.24 only, so here always;
+ * - runtime.goexit is left out (runtime/pprof/proto.go, allFrames);
+ * - type arguments are cut to "[...]": the text has them so, the proto in full from Go 1.21
+ *   (runtime_FrameSymbolName), a symbol table as the binary has them.
+ * Two stacks that differ only in addresses on the same line have the same key.
+ */
+
+#include "formats/heapprofile.h"
+
+struct heap_stack_key {
+	uint64_t low, high;
+};
+
+struct heap_stack_key heap_stack_key(const struct heap_frame *frames, size_t n_frames);
+bool heap_stack_key_equal(struct heap_stack_key a, struct heap_stack_key b);
+/* Whether pprof hides a frame of this function at the innermost end of a stack. */
+bool heap_frame_is_runtime(const char *function);
+
+#endif
