@@ -21,11 +21,15 @@ enum go_arch {
 	GO_ARCH_LOONG64,
 };
 
-/* "go1.27.4": major 1, minor 27, patch 4. Development versions have minor and patch -1. */
+/*
+ * "go1.27.4": major 1, minor 27, patch 4. Patch is -1 where it is not known: in development
+ * versions, and where the version was deduced from the pclntab and the functions present. The
+ * minor version is always given; where it was deduced, `certain` is false.
+ */
 struct go_version {
 	int major, minor, patch;
-	bool certain;	    /* false: deduced from the pclntab and the functions present */
-	const char *text;   /* as the binary has it; "" where deduced */
+	bool certain;
+	const char *text;   /* as the binary has it; "" where it has none */
 	const char *source; /* ".go.buildinfo", "runtime.buildVersion", "pclntab", ... */
 };
 

@@ -1,0 +1,244 @@
+#include "common/dwarf_layout.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <stddef.h>
+#include <string.h>
+
+enum owner {
+	OWNER_SPECIAL,
+	OWNER_SPECIALPROFILE,
+	OWNER_BUCKET,
+	OWNER_RECORD,
+	OWNER_G,
+	OWNER_M,
+	OWNER_CONTROLLER,
+	OWNER_MSTATS,
+	OWNER_MSPAN,
+	OWNER_WORK,
+	OWNER_KIND,
+	OWNER_COUNT,
+};
+
+/* What to look for among the top-level entries, with the tag it has there. */
+static const struct {
+	const char *name;
+	int tag;
+} owners[OWNER_COUNT] = {
+	[OWNER_SPECIAL] = {"runtime.special", DW_TAG_structure_type},
+	[OWNER_SPECIALPROFILE] = {"runtime.specialprofile", DW_TAG_structure_type},
+	[OWNER_BUCKET] = {"runtime.bucket", DW_TAG_structure_type},
+	[OWNER_RECORD] = {"runtime.memRecordCycle", DW_TAG_structure_type},
+	[OWNER_G] = {"runtime.g", DW_TAG_structure_type},
+	[OWNER_M] = {"runtime.m", DW_TAG_structure_type},
+	[OWNER_CONTROLLER] = {"runtime.gcControllerState", DW_TAG_structure_type},
+	[OWNER_MSTATS] = {"runtime.mstats", DW_TAG_structure_type},
+	[OWNER_MSPAN] = {"runtime.mspan", DW_TAG_structure_type},
+	/* Its type had no name before 1.20. */
+	[OWNER_WORK] = {"runtime.work", DW_TAG_variable},
+	[OWNER_KIND] = {"runtime._KindSpecialProfile", DW_TAG_constant},
+};
+
+#define FIELD(name) offsetof(struct go_layout, name)
+
+/* The members, under each name they have had. */
+static const struct {
+	enum owner owner;
+	const char *member;
+	size_t field;
+} members[] = {
+	{OWNER_SPECIAL, "offset", FIELD(special_offset)},
+	{OWNER_SPECIAL, "kind", FIELD(special_kind)},
+	{OWNER_SPECIALPROFILE, "b", FIELD(special_profile_bucket)},
+	{OWNER_BUCKET, "allnext", FIELD(bucket_allnext)},
+	{OWNER_BUCKET, "typ", FIELD(bucket_type)},
+	{OWNER_BUCKET, "size", FIELD(bucket_size)},
+	{OWNER_BUCKET, "nstk", FIELD(bucket_nstk)},
+	{OWNER_G, "m", FIELD(g_m)},
+	{OWNER_G, "goid", FIELD(g_goid)},
+	{OWNER_G, "gopc", FIELD(g_gopc)},
+	{OWNER_G, "startpc", FIELD(g_startpc)},
+	{OWNER_G, "parentGoid", FIELD(g_parent_goid)},
+	{OWNER_M, "g0", FIELD(m_g0)},
+	{OWNER_M, "procid", FIELD(m_procid)},
+	{OWNER_M, "curg", FIELD(m_curg)},
+	/* mgcpacer.go since 1.17; the goal is computed from 1.19 on, this is its main part. */
+	{OWNER_CONTROLLER, "heapLive", FIELD(gc_heap_live)},
+	{OWNER_CONTROLLER, "heapGoal", FIELD(gc_heap_goal)},
+	{OWNER_CONTROLLER, "gcPercentHeapGoal", FIELD(gc_heap_goal)},
+	{OWNER_CONTROLLER, "lastHeapGoal", FIELD(gc_last_heap_goal)},
+	{OWNER_CONTROLLER, "heapMarked", FIELD(gc_heap_marked)},
+	/* mstats.go up to 1.16; next_gc is there to 1.17, when nothing maintained it any more. */
+	{OWNER_MSTATS, "heap_live", FIELD(gc_heap_live)},
+	{OWNER_MSTATS, "next_gc", FIELD(gc_heap_goal)},
+	{OWNER_MSTATS, "last_next_gc", FIELD(gc_last_heap_goal)},
+	{OWNER_MSTATS, "heap_marked", FIELD(gc_heap_marked)},
+	{OWNER_MSTATS, "numgc", FIELD(memstats_numgc)},
+	{OWNER_MSTATS, "numforcedgc", FIELD(memstats_numforcedgc)},
+	{OWNER_MSPAN, "startAddr", FIELD(mspan_start)},
+	{OWNER_MSPAN, "npages", FIELD(mspan_npages)},
+	{OWNER_MSPAN, "elemsize", FIELD(mspan_elemsize)},
+	{OWNER_MSPAN, "spanclass", FIELD(mspan_spanclass)},
+	{OWNER_WORK, "cycles", FIELD(work_cycles)},
+	{OWNER_WORK, "tSweepTerm", FIELD(work_t_sweep_term)},
+	{OWNER_WORK, "tMark", FIELD(work_t_mark)},
+	{OWNER_WORK, "tMarkTerm", FIELD(work_t_mark_term)},
+	{OWNER_WORK, "tEnd", FIELD(work_t_end)},
+	{OWNER_WORK, "heap0", FIELD(work_heap0)},
+	{OWNER_WORK, "heap1", FIELD(work_heap1)},
+	{OWNER_WORK, "heap2", FIELD(work_heap2)},
+	{OWNER_WORK, "userForced", FIELD(work_user_forced)},
+	{OWNER_WORK, "maxprocs", FIELD(work_maxprocs)},
+};
+
+struct reading {
+	struct go_layout *layout;
+	bool seen[OWNER_COUNT];
+	size_t n_seen, n_fields;
+	bool old_stats; /* the heap's figures are in memstats */
+};
+
+static void set_field(struct reading *r, size_t field, uint64_t value)
+{
+	if (value > INT32_MAX)
+		return;
+	*(int *)(void *)((char *)r->layout + field) = (int)value;
+	r->n_fields++;
+}
+
+/* An attribute's number; false where there is none. */
+static bool number_of(Dwarf_Die *die, unsigned attribute, uint64_t *value)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word word;
+
+	if (!dwarf_attr(die, attribute, &attr) || dwarf_formudata(&attr, &word) != 0)
+		return false;
+	*value = word;
+	return true;
+}
+
+/* The type of an entry, without typedefs; false where there is none. */
+static bool type_of(Dwarf_Die *die, Dwarf_Die *type)
+{
+	Dwarf_Attribute attr;
+
+	/* A chain of typedefs in a broken file may be a ring. */
+	for (int depth = 0; depth < 8; depth++) {
+		if (!dwarf_attr(die, DW_AT_type, &attr) || !dwarf_formref_die(&attr, type))
+			return false;
+		if (dwarf_tag(type) != DW_TAG_typedef)
+			return true;
+		die = type;
+	}
+	return false;
+}
+
+static void read_member(struct reading *r, enum owner owner, Dwarf_Die *die)
+{
+	const char *name = dwarf_diename(die);
+	uint64_t offset, size;
+	Dwarf_Die type;
+
+	if (!name || !number_of(die, DW_AT_data_member_location, &offset))
+		return;
+	/* Where the controller has the figure, one of the same name in memstats is not it. */
+	if (owner == OWNER_MSTATS && !r->old_stats && strncmp(name, "num", 3) != 0)
+		return;
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+		if (members[i].owner == owner && strcmp(members[i].member, name) == 0)
+			set_field(r, members[i].field, offset);
+	}
+	if (owner == OWNER_SPECIAL && strcmp(name, "offset") == 0 && type_of(die, &type) &&
+	    number_of(&type, DW_AT_byte_size, &size))
+		set_field(r, FIELD(special_offset_size), size);
+}
+
+static void read_members(struct reading *r, enum owner owner, Dwarf_Die *structure)
+{
+	Dwarf_Die child;
+
+	if (dwarf_child(structure, &child) != 0)
+		return;
+	do {
+		if (dwarf_tag(&child) == DW_TAG_member)
+			read_member(r, owner, &child);
+	} while (dwarf_siblingof(&child, &child) == 0);
+}
+
+static void read_owner(struct reading *r, enum owner owner, Dwarf_Die *die)
+{
+	uint64_t value;
+	Dwarf_Die type;
+
+	switch (owner) {
+	case OWNER_KIND:
+		if (number_of(die, DW_AT_const_value, &value))
+			set_field(r, FIELD(kind_profile), value);
+		break;
+	case OWNER_RECORD:
+		if (number_of(die, DW_AT_byte_size, &value))
+			set_field(r, FIELD(record_words), value / 8);
+		break;
+	case OWNER_BUCKET:
+		/* The stack follows the structure. */
+		if (number_of(die, DW_AT_byte_size, &value))
+			set_field(r, FIELD(bucket_stack), value);
+		read_members(r, owner, die);
+		break;
+	case OWNER_WORK:
+		if (type_of(die, &type))
+			read_members(r, owner, &type);
+		break;
+	default:
+		read_members(r, owner, die);
+	}
+}
+
+static void read_unit(struct reading *r, Dwarf_Die *unit)
+{
+	Dwarf_Die die;
+
+	if (dwarf_child(unit, &die) != 0)
+		return;
+	do {
+		int tag = dwarf_tag(&die);
+		const char *name;
+
+		if (tag != DW_TAG_structure_type && tag != DW_TAG_variable &&
+		    tag != DW_TAG_constant)
+			continue;
+		name = dwarf_diename(&die);
+		if (!name || strncmp(name, "runtime.", 8) != 0)
+			continue;
+		for (size_t i = 0; i < OWNER_COUNT; i++) {
+			if (r->seen[i] || owners[i].tag != tag || strcmp(owners[i].name, name) != 0)
+				continue;
+			read_owner(r, (enum owner)i, &die);
+			r->seen[i] = true;
+			r->n_seen++;
+		}
+	} while (r->n_seen < OWNER_COUNT && dwarf_siblingof(&die, &die) == 0);
+}
+
+size_t dwarf_layout_read(const struct elf_file *file, int minor, struct go_layout *layout)
+{
+	struct reading r = {.layout = layout, .old_stats = minor <= 16};
+	Dwarf *dwarf = file->elf ? dwarf_begin_elf(file->elf, DWARF_C_READ, NULL) : NULL;
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die unit;
+	uint8_t kind;
+
+	if (!dwarf)
+		return 0;
+	while (r.n_seen < OWNER_COUNT &&
+	       dwarf_get_units(dwarf, cu, &cu, NULL, &kind, &unit, NULL) == 0) {
+		/* C and assembly have none of it. */
+		if (dwarf_srclang(&unit) == DW_LANG_Go)
+			read_unit(&r, &unit);
+	}
+	dwarf_end(dwarf);
+	if (r.seen[OWNER_G] && r.seen[OWNER_SPECIAL] && r.seen[OWNER_BUCKET])
+		layout->from_dwarf = true;
+	return r.n_fields;
+}
