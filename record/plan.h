@@ -9,6 +9,7 @@
  */
 
 #include "common/gobin.h"
+#include "common/placement.h"
 
 enum probe_role {
 	ROLE_BIRTH,	   /* a sampled object: setprofilebucket(p, b) */
@@ -28,14 +29,6 @@ enum probe_role {
 };
 
 enum heap_mode { HEAP_AUTO, HEAP_SAMPLED, HEAP_COUNTERS, HEAP_ALL, HEAP_SPAN, HEAP_OFF };
-
-enum placement {
-	PLACE_EMULATED_ONCE,  /* emulated by the kernel, runs once per call: the best */
-	PLACE_EMULATED_TWICE, /* emulated, but runs again after a stack growth: duplicates are
-				 dropped */
-	PLACE_STEPPED_ONCE,   /* single-stepped (slow), once per call */
-	PLACE_ENTRY,	      /* single-stepped and twice: the last resort */
-};
 
 struct probe_arg {
 	const char *name; /* as in the trace event: "p", "b", "size", "goid", ... */
