@@ -1,5 +1,7 @@
 #include "analyze/model.h"
 
+#include "analyze/snapshots.h"
+#include "formats/heapprofile.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
@@ -35,6 +37,7 @@ static void free_dumps(struct model *model)
 		for (size_t row = 0; row < dump->n_rows; row++)
 			free(dump->rows[row].name);
 		free(dump->rows);
+		heap_profile_free(dump->profile);
 		free(dump->path);
 		free(dump->problem);
 	}
@@ -64,6 +67,7 @@ void model_free(struct model *model)
 	for (size_t i = 0; i < model->n_processes; i++) {
 		free(model->processes[i].exe);
 		free(model->processes[i].go_version);
+		free(model->processes[i].build_id);
 		free(model->processes[i].epochs);
 	}
 	free(model->processes);
@@ -76,6 +80,7 @@ void model_free(struct model *model)
 		free(model->texts[i]);
 	free(model->texts);
 	symtab_free(model->symbols);
+	snapshots_free(model->snapshots);
 	free_alignments(model);
 	free_dumps(model);
 	for (size_t i = 0; i < model->n_candidates; i++) {

@@ -102,6 +102,7 @@ struct map_point {
 struct process {
 	uint32_t pid;
 	char *exe, *go_version;
+	char *build_id; /* of exe: the GNU build id in lower-case hex; NULL unknown */
 	char comm[16];
 	bool attached;	       /* it ran before the recording began */
 	uint64_t start, end;   /* first and last sign of it; end 0: alive at the end */
@@ -134,17 +135,27 @@ struct reconcile_row {
 	char *name;						       /* innermost function */
 };
 
+/*
+ * A heap dump and how it agrees with the trace. Counts are of sampled objects, unscaled, in use at
+ * the GC cycle that the dump describes. What was born before the recording began is counted apart
+ * (older), and dump_objects leaves it out, so matched / dump is the share of what the trace can
+ * have seen that it did see.
+ */
 struct heap_dump {
 	char *path;
-	uint64_t time_nanos; /* wall clock, as the dump has it */
+	struct heap_profile *profile; /* its content (formats/heapprofile.h); owned */
+	uint64_t time_nanos; /* wall clock, as the dump has it; the text form: its last GC's end */
 	uint64_t time;	     /* the same on the trace's clock; 0 unknown */
+	uint32_t process;    /* index into model.processes; UINT32_MAX: of none */
 	uint64_t prof_cycle; /* the publication cycle P it was matched to */
 	bool after_gc;	     /* read right after runtime.GC(): alloc <= P-1, free <= P */
 	uint64_t dump_objects, dump_bytes, matched_objects, matched_bytes;
 	uint64_t trace_objects, trace_bytes;
-	struct reconcile_row *rows; /* stacks that differ */
+	uint64_t older_objects, older_bytes; /* in the dump, born before the recording */
+	bool older_known; /* false: attached, and no bucket table to tell the older ones by */
+	struct reconcile_row *rows; /* stacks that differ, the largest difference first */
 	size_t n_rows, cap_rows;
-	char *problem; /* why it could not be compared, or NULL */
+	char *problem; /* why it could not be compared, or what limits the comparison; or NULL */
 };
 
 /* One life of a process in a gctrace log, and how it lies on the trace's clock. */
@@ -235,6 +246,9 @@ struct model {
 	size_t n_alignments, cap_alignments;
 	struct gctrace_point *gctrace;
 	size_t n_gctrace, cap_gctrace;
+	/* Made by reconcile where there are dumps to compare with, before the trace is read; track
+	 * tells it of births, deaths, cycles and the first table reading where it is not NULL. */
+	struct snapshots *snapshots;
 	/* Added by reconcile */
 	struct heap_dump *dumps;
 	size_t n_dumps, cap_dumps;
