@@ -40,6 +40,8 @@ needs() {
 		setpriv|command -v setpriv|util-linux|tests without privileges
 		readelf|command -v readelf|binutils|tests of the binary reader
 		clang|command -v clang|clang|the second compiler, and fuzzing
+		sanitizers of clang|have_clang_runtime|libclang-rt-dev|fuzzing
+		pgrep|command -v pgrep|procps|tests that attach
 		clang-format|command -v clang-format|clang-format|make format, make lint
 		shellcheck|command -v shellcheck|shellcheck|make lint
 		jq|command -v jq|jq|reads what the test programs and analyze print as JSON
@@ -50,6 +52,10 @@ libperf_stamp=$cache/libperf/.complete
 
 have_kernel_sources() {
 	[ -e "$libperf_stamp" ] || [ -n "$(kernel_tarball)" ]
+}
+
+have_clang_runtime() {
+	ls "$(clang -print-resource-dir)"/lib/linux/libclang_rt.fuzzer-*.a
 }
 
 # Prints the rows of the table whose test fails.
