@@ -24,7 +24,6 @@ BIN=$(in_top "${BIN:-bin}")
 BUILD=$(in_top "${BUILD:-build}")
 export BIN BUILD
 export record=$BIN/record analyze=$BIN/analyze
-tracing=/sys/kernel/tracing
 
 passed=0 failed=0 skipped=0 finished=no
 work=$(mktemp -d "${TMPDIR:-/tmp}/e2e-${script%.sh}.XXXXXX")
@@ -98,19 +97,8 @@ finish() {
 	exit
 }
 
-# Why this machine permits no recording; nothing where it does. It asks the kernel and perf, not the
-# recorder, so that a recorder that fails is not taken for a machine that forbids.
-recording_forbidden() {
-	if [ "$(id -u)" != 0 ]; then
-		echo "not root"
-	elif ! [ -e $tracing/uprobe_events ] && ! mount -t tracefs nodev $tracing 2>/dev/null; then
-		echo "tracefs cannot be mounted"
-	elif ! [ -w $tracing/uprobe_events ]; then
-		echo "the kernel has no uprobes, or a lockdown forbids them"
-	elif ! perf stat -e task-clock true >/dev/null 2>&1; then
-		echo "perf_event_open is not permitted"
-	fi
-}
+# shellcheck source=tests/e2e/permission.sh
+. "$top/tests/e2e/permission.sh"
 
 # Ends the test with a skip where this machine permits no recording.
 need_recording() {
