@@ -1,0 +1,293 @@
+#include "record/watch.h"
+
+#include "formats/note.h"
+#include "formats/xalloc.h"
+#include "record/buckets.h"
+#include "record/memory.h"
+#include "record/rate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct watch {
+	const struct target *target;
+	const struct log *log;
+	watch_sink *sink;
+	void *context;
+	struct memory *memory;
+	struct buckets *buckets;
+	struct note_process process; /* as last noted */
+	bool noted;
+	uint64_t runtime_init_at, rate_at; /* addresses in the process; 0: not known */
+	uint64_t rate_size;
+	bool rate_seen; /* non-zero at least once */
+	/* --set-rate */
+	uint64_t wanted_rate; /* 0: not asked for, or done */
+	const char *journal;
+	struct rate_change *rate_change;
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t watch_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+void watch_clock_note(struct buffer *payload)
+{
+	struct note_clock best = {.uncertainty = UINT64_MAX};
+
+	/* The tightest of a few tries: the monotonic clock is read before and after the others. */
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = watch_now();
+		uint64_t realtime = clock_ns(CLOCK_REALTIME);
+		uint64_t boottime = clock_ns(CLOCK_BOOTTIME);
+		uint64_t after = watch_now();
+
+		if ((after - before) / 2 < best.uncertainty)
+			best = (struct note_clock){
+				.monotonic = before + (after - before) / 2,
+				.realtime = realtime,
+				.boottime = boottime,
+				.uncertainty = (after - before) / 2,
+			};
+	}
+	note_put_clock(payload, &best);
+}
+
+static void emit(struct watch *w, uint64_t time, struct buffer *payload)
+{
+	w->sink(w->context, (uint32_t)w->target->pid, time, payload);
+	buffer_free(payload);
+}
+
+/* The address of a runtime variable in the process; 0 where the binary does not tell. */
+static uint64_t global_address(const struct watch *w, const char *name)
+{
+	uint64_t address, size;
+
+	return gobin_data_symbol(w->target->bin, name, &address, &size)
+		       ? address + w->process.load_bias
+		       : 0;
+}
+
+static void open_buckets(struct watch *w)
+{
+	const struct go_version *version = gobin_version(w->target->bin);
+	bool has_flag = version->minor < 0 || version->minor >= 19;
+	struct buckets_options options = {
+		.pid = (uint32_t)w->target->pid,
+		.memory = w->memory,
+		.layout = gobin_layout(w->target->bin),
+		.head = global_address(w, "runtime.mbuckets"),
+		.cycle = global_address(w, has_flag ? "runtime.mProfCycle" : "runtime.mProf"),
+		.cycle_has_flag = has_flag,
+	};
+
+	if (!options.head) {
+		log_info(w->log,
+			 "%s: the bucket table cannot be located; its readings are left out",
+			 w->target->exe);
+		return;
+	}
+	w->buckets = buckets_new(&options);
+}
+
+struct watch *watch_new(const struct target *target, const struct log *log, watch_sink *sink,
+			void *context)
+{
+	struct watch *w = xcalloc(1, sizeof(*w));
+	struct error *err;
+
+	w->target = target;
+	w->log = log;
+	w->sink = sink;
+	w->context = context;
+	w->process = (struct note_process){
+		.pid = (uint32_t)target->pid,
+		.start_time = target_start_time(target),
+		.attached = target->attached,
+		.exe = target->exe,
+		.go_version = gobin_version(target->bin)->text,
+	};
+	if (!target_load_bias(target, &w->process.load_bias)) {
+		log_warn(log, "%s: not found in the maps of process %d; side readings are left out",
+			 target->exe, target->pid);
+		return w;
+	}
+	err = memory_open(target->pid, &w->memory);
+	if (err) {
+		log_warn(log, "%s; the bucket table is left out", error_message(err));
+		error_free(err);
+		return w;
+	}
+	w->runtime_init_at = global_address(w, "runtime.runtimeInitTime");
+	w->rate_at = global_address(w, "runtime.MemProfileRate");
+	open_buckets(w);
+	if (w->buckets) {
+		struct gobin_function fn;
+
+		gobin_function_nth(target->bin, 0, &fn);
+		err = memory_hold(w->memory, fn.address + w->process.load_bias);
+		if (err)
+			log_debug(log,
+				  "the last bucket table of a process that ends is left out: %s",
+				  error_message(err));
+		error_free(err);
+	}
+	return w;
+}
+
+static void note_process(struct watch *w)
+{
+	struct note_process now = w->process;
+	struct buffer payload = {0};
+
+	if (w->memory && w->runtime_init_at)
+		memory_u64(w->memory, w->runtime_init_at, &now.runtime_init);
+	if (w->memory && w->rate_at)
+		memory_u64(w->memory, w->rate_at, &now.mem_profile_rate);
+	if (now.mem_profile_rate)
+		w->rate_seen = true;
+	if (w->noted && now.runtime_init == w->process.runtime_init &&
+	    now.mem_profile_rate == w->process.mem_profile_rate)
+		return;
+	w->process = now;
+	w->noted = true;
+	note_put_process(&payload, &now);
+	emit(w, watch_now(), &payload);
+}
+
+/* One "Name:   123 kB" line of /proc/PID/status, in bytes; 0 where it is missing. */
+static uint64_t status_bytes(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+}
+
+static void note_memory(struct watch *w)
+{
+	struct buffer payload = {0};
+	char path[64], text[4096];
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", w->target->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	/* A process that has ended has no memory lines. */
+	if (!strstr(text, "\nVmRSS:"))
+		return;
+	note_put_rss(&payload, &(struct note_rss){
+				       .pid = (uint32_t)w->target->pid,
+				       .rss = status_bytes(text, "\nVmRSS:"),
+				       .anon = status_bytes(text, "\nRssAnon:"),
+				       .file = status_bytes(text, "\nRssFile:"),
+				       .shmem = status_bytes(text, "\nRssShmem:"),
+				       .swap = status_bytes(text, "\nVmSwap:"),
+			       });
+	emit(w, watch_now(), &payload);
+}
+
+void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal)
+{
+	if (!watch->rate_at) {
+		log_warn(watch->log,
+			 "%s: runtime.MemProfileRate cannot be located; --set-rate has no effect",
+			 watch->target->exe);
+		return;
+	}
+	watch->wanted_rate = rate;
+	watch->journal = journal;
+}
+
+bool watch_rate_pending(const struct watch *watch)
+{
+	return watch->wanted_rate != 0;
+}
+
+/* Not before the runtime has initialised itself: it would write its own value over ours. */
+static void apply_rate(struct watch *w)
+{
+	struct error *err;
+
+	if (!w->wanted_rate || !w->process.runtime_init)
+		return;
+	err = rate_set(w->journal, w->target->pid, w->rate_at, w->wanted_rate, &w->rate_change);
+	w->wanted_rate = 0;
+	if (err)
+		log_warn(w->log, "%s", error_message(err));
+	error_free(err);
+	note_process(w);
+}
+
+void watch_tick(struct watch *watch)
+{
+	note_process(watch);
+	apply_rate(watch);
+	note_memory(watch);
+}
+
+static void on_bucket(void *context, const struct note_bucket *bucket)
+{
+	struct watch *w = context;
+	struct buffer payload = {0};
+
+	note_put_bucket(&payload, bucket);
+	emit(w, watch_now(), &payload);
+}
+
+static void on_table(void *context, const struct note_table *part)
+{
+	struct watch *w = context;
+	struct buffer payload = {0};
+
+	note_put_table(&payload, part);
+	emit(w, part->end, &payload);
+}
+
+void watch_table(struct watch *watch, bool final)
+{
+	if (watch->buckets && !buckets_read(watch->buckets, final, watch, on_bucket, on_table))
+		log_debug(watch->log, "process %d: its bucket table cannot be read now",
+			  watch->target->pid);
+}
+
+bool watch_sampling_off(const struct watch *watch)
+{
+	return watch->rate_at && watch->noted && !watch->rate_seen;
+}
+
+void watch_stats(const struct watch *watch, size_t *buckets, uint32_t *readings, uint32_t *stable)
+{
+	*buckets = 0;
+	*readings = *stable = 0;
+	if (!watch->buckets)
+		return;
+	*buckets = buckets_count(watch->buckets);
+	buckets_stats(watch->buckets, readings, stable);
+}
+
+void watch_free(struct watch *watch)
+{
+	if (!watch)
+		return;
+	rate_restore(watch->rate_change);
+	memory_close(watch->memory);
+	buckets_free(watch->buckets);
+	free(watch);
+}

@@ -1,0 +1,57 @@
+#ifndef GMT_RECORD_WATCH_H
+#define GMT_RECORD_WATCH_H
+
+/*
+ * What is read from a target at intervals, beside its events: what the process is, its bucket
+ * table, its memory by kind. Each reading becomes a note.
+ */
+
+#include "common/log.h"
+#include "formats/bytes.h"
+#include "record/target.h"
+
+#include <stdbool.h>
+
+/* Takes one note: its payload, for the process pid, at `time` (CLOCK_MONOTONIC ns). */
+typedef void watch_sink(void *context, uint32_t pid, uint64_t time, const struct buffer *payload);
+
+struct watch;
+
+/*
+ * Begins to watch a target that runs (for a command: after its exec). Where something cannot be
+ * read the loss is logged and the rest goes on.
+ */
+struct watch *watch_new(const struct target *target, const struct log *log, watch_sink *sink,
+			void *context);
+
+/*
+ * Asks for the sampling rate to be set to `rate` bytes as soon as the runtime has set its own; it
+ * is put back by watch_free, or by the next recorder where this one dies. `journal` is the folder
+ * of record/rate.h.
+ */
+void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal);
+/* True while the rate is still to be set: call watch_tick often. */
+bool watch_rate_pending(const struct watch *watch);
+
+/* The cheap readings, for every second: the process note where it changed, memory. */
+void watch_tick(struct watch *watch);
+
+/* The bucket table. final: the last one, of a process that has ended or at the recording's end. */
+void watch_table(struct watch *watch, bool final);
+
+/* True where the runtime's sampler was seen switched off (MemProfileRate is 0). */
+bool watch_sampling_off(const struct watch *watch);
+
+/* Buckets in the table, readings, and readings that were of one moment. */
+void watch_stats(const struct watch *watch, size_t *buckets, uint32_t *readings, uint32_t *stable);
+
+/* Lets the process's memory go and frees. */
+void watch_free(struct watch *watch);
+
+/* CLOCK_MONOTONIC now, ns. */
+uint64_t watch_now(void);
+
+/* Appends the payload of a clock note: the same moment on three clocks. */
+void watch_clock_note(struct buffer *payload);
+
+#endif
