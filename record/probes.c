@@ -1,0 +1,254 @@
+#include "record/probes.h"
+
+#include "formats/xalloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <tracefs/tracefs.h>
+#include <unistd.h>
+
+struct probes {
+	char *prefix; /* of the groups: gmt_<pid>_<random> */
+	size_t n_groups;
+	int lock_fd;
+	struct tracefs_dynevent **dynevents;
+	size_t n_dynevents, cap_dynevents;
+	struct trace_event *events;
+	size_t n_events, cap_events;
+};
+
+/* Removes every event of a gmt_ group that nobody has open. */
+static size_t remove_leftovers(void)
+{
+	struct tracefs_dynevent **all = tracefs_dynevent_get_all(TRACEFS_DYNEVENT_UPROBE, NULL);
+	size_t removed = 0;
+
+	for (size_t i = 0; all && all[i]; i++) {
+		char *system = NULL;
+
+		tracefs_dynevent_info(all[i], &system, NULL, NULL, NULL, NULL);
+		if (system &&
+		    strncmp(system, PROBE_GROUP_PREFIX, strlen(PROBE_GROUP_PREFIX)) == 0 &&
+		    tracefs_dynevent_destroy(all[i], false) == 0)
+			removed++;
+		free(system);
+	}
+	tracefs_dynevent_list_free(all);
+	return removed;
+}
+
+struct error *probes_open(struct probes **probes, size_t *removed)
+{
+	const char *dir = tracefs_tracing_dir();
+	struct timespec now;
+	struct probes *p;
+	char *path;
+	int fd;
+
+	if (!dir)
+		return error_remedy(error_new("tracefs is not mounted and could not be mounted"),
+				    "run record as root on the host (`mount -t tracefs nodev "
+				    "/sys/kernel/tracing`); in a container, mount "
+				    "/sys/kernel/tracing into it");
+	path = xasprintf("%s/uprobe_events", dir);
+	/* Read-only: opening this file for writing could wipe everybody's events. */
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		struct error *err = error_errno(errno, "%s", path);
+
+		free(path);
+		if (error_errnum(err) == ENOENT)
+			return error_remedy(err,
+					    "this kernel has no uprobes "
+					    "(CONFIG_UPROBE_EVENTS), or %s is not tracefs; "
+					    "`record --heap=counters` needs no breakpoint",
+					    dir);
+		return error_remedy(err, "run record as root");
+	}
+	free(path);
+	if (flock(fd, LOCK_EX) != 0) {
+		struct error *err = error_errno(errno, "cannot lock tracefs");
+
+		close(fd);
+		return err;
+	}
+	p = xcalloc(1, sizeof(*p));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	p->lock_fd = fd;
+	p->prefix = xasprintf(PROBE_GROUP_PREFIX "%d_%lx", getpid(), now.tv_nsec & 0xffffff);
+	*removed = remove_leftovers();
+	*probes = p;
+	return NULL;
+}
+
+static char *fetch_args(const struct probe *probe)
+{
+	char *text = xstrdup("");
+
+	for (size_t i = 0; i < probe->n_args; i++) {
+		char *longer = xasprintf("%s%s%s=%s", text, i ? " " : "", probe->args[i].name,
+					 probe->args[i].expr);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static bool event_id(const char *system, const char *name, uint64_t *id)
+{
+	char *text = tracefs_event_file_read(NULL, system, name, "id", NULL);
+	bool ok = text && sscanf(text, "%lu", id) == 1;
+
+	free(text);
+	return ok;
+}
+
+static struct trace_event *append_event(struct probes *probes, const char *system, const char *name,
+					uint64_t id)
+{
+	struct trace_event *event;
+
+	xgrow(probes->events, probes->cap_events, probes->n_events + 1);
+	event = &probes->events[probes->n_events++];
+	*event = (struct trace_event){
+		.system = xstrdup(system),
+		.name = xstrdup(name),
+		.id = id,
+	};
+	return event;
+}
+
+/* What the kernel said of the last definition it refused, on one line; to be freed. */
+static char *kernel_complaint(void)
+{
+	char *log = tracefs_error_last(NULL), *end;
+
+	if (!log)
+		return xstrdup("");
+	end = strchr(log, '\n');
+	if (end)
+		*end = '\0';
+	return log;
+}
+
+static struct error *install_probe(struct probes *probes, const char *group,
+				   const struct probe *probe, const char *exe_ref)
+{
+	struct tracefs_dynevent *dynevent;
+	struct trace_event *event;
+	char *args = fetch_args(probe);
+	uint64_t id;
+
+	dynevent = tracefs_uprobe_alloc(group, probe->event, exe_ref, probe->file_offset, args);
+	if (!dynevent || tracefs_dynevent_create(dynevent) != 0) {
+		char *complaint = kernel_complaint();
+		struct error *err = error_errno(
+			errno, "probe %s (%s at %s:0x%lx, %s) was refused (%s)", probe->event,
+			probe->symbol, exe_ref, probe->file_offset, args, complaint);
+
+		free(complaint);
+		free(args);
+		tracefs_dynevent_free(dynevent);
+		return error_remedy(err, "run record as root; `record --list` shows the probes "
+					 "without installing them");
+	}
+	free(args);
+	xgrow(probes->dynevents, probes->cap_dynevents, probes->n_dynevents + 1);
+	probes->dynevents[probes->n_dynevents++] = dynevent;
+	if (!event_id(group, probe->event, &id))
+		return error_new("tracefs does not give the id of %s:%s", group, probe->event);
+	event = append_event(probes, group, probe->event, id);
+	event->filter = probe->filter;
+	event->callchain = probe->callchain;
+	return NULL;
+}
+
+struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref)
+{
+	char *group = probes->n_groups ? xasprintf("%s_%zu", probes->prefix, probes->n_groups)
+				       : xstrdup(probes->prefix);
+	struct error *err = NULL;
+
+	probes->n_groups++;
+	for (size_t i = 0; i < plan->n_probes && !err; i++)
+		err = install_probe(probes, group, &plan->probes[i], exe_ref);
+	free(group);
+	return err;
+}
+
+bool probes_array_field(const struct trace_event *event, const char *field, unsigned *offset,
+			unsigned *count)
+{
+	char *format = probes_format(event);
+	struct tep_handle *tep = tep_alloc();
+	struct tep_format_field *found = NULL;
+	struct tep_event *parsed;
+
+	if (format && tep && tep_parse_event(tep, format, strlen(format), event->system) == 0) {
+		parsed = tep_find_event_by_name(tep, event->system, event->name);
+		found = parsed ? tep_find_any_field(parsed, field) : NULL;
+	}
+	if (found) {
+		*offset = (unsigned)found->offset;
+		*count = (unsigned)found->size / sizeof(uint64_t);
+	}
+	tep_free(tep);
+	free(format);
+	return found != NULL;
+}
+
+void probes_add_tracepoint(struct probes *probes, const char *system, const char *name,
+			   bool callchain, bool *found)
+{
+	uint64_t id;
+
+	*found = event_id(system, name, &id);
+	if (*found)
+		append_event(probes, system, name, id)->callchain = callchain;
+}
+
+const struct trace_event *probes_events(const struct probes *probes, size_t *n)
+{
+	*n = probes->n_events;
+	return probes->events;
+}
+
+char *probes_format(const struct trace_event *event)
+{
+	return tracefs_event_file_read(NULL, event->system, event->name, "format", NULL);
+}
+
+void probes_unlock(struct probes *probes)
+{
+	if (probes->lock_fd >= 0)
+		close(probes->lock_fd);
+	probes->lock_fd = -1;
+}
+
+size_t probes_close(struct probes *probes)
+{
+	size_t left = 0;
+
+	if (!probes)
+		return 0;
+	for (size_t i = 0; i < probes->n_dynevents; i++) {
+		if (tracefs_dynevent_destroy(probes->dynevents[i], false) != 0)
+			left++;
+		tracefs_dynevent_free(probes->dynevents[i]);
+	}
+	probes_unlock(probes);
+	for (size_t i = 0; i < probes->n_events; i++) {
+		free(probes->events[i].system);
+		free(probes->events[i].name);
+	}
+	free(probes->events);
+	free(probes->dynevents);
+	free(probes->prefix);
+	free(probes);
+	return left;
+}

@@ -1,0 +1,68 @@
+#ifndef GMT_RECORD_PROBES_H
+#define GMT_RECORD_PROBES_H
+
+/*
+ * Dynamic events in tracefs: installing a plan, and leaving nothing behind.
+ *
+ * Every recorder uses an event group of its own, gmt_<pid>_<random>. Groups of recorders that died
+ * are found by their name and removed by the next one: the kernel refuses to remove an event that
+ * somebody has open (EBUSY), and a recorder holds an flock on tracefs from creating its events to
+ * opening them, so what can be removed under that lock belongs to nobody. That holds across PID
+ * namespaces too.
+ */
+
+#include "common/log.h"
+#include "formats/error.h"
+#include "record/plan.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PROBE_GROUP_PREFIX "gmt_"
+
+/* An event of tracefs that is to be opened. */
+struct trace_event {
+	char *system, *name;
+	uint64_t id;	    /* for perf_event_attr.config */
+	const char *filter; /* of the plan; NULL for none */
+	bool callchain;
+};
+
+struct probes;
+
+/*
+ * Finds tracefs (mounting it at its place where it is not), takes the lock and removes what dead
+ * recorders left. *removed counts their events. Errors name the remedy.
+ */
+struct error *probes_open(struct probes **probes, size_t *removed);
+
+/*
+ * Creates the events of a plan on the executable that exe_ref names. Each executable of a
+ * recording has a group of its own, since its events have the same names.
+ */
+struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref);
+
+/*
+ * Where an array field lies in the raw data of an event: offset and number of 8-byte elements.
+ * False where the event has no such field.
+ */
+bool probes_array_field(const struct trace_event *event, const char *field, unsigned *offset,
+			unsigned *count);
+
+/* Adds an existing tracepoint; *found says whether the kernel has it. */
+void probes_add_tracepoint(struct probes *probes, const char *system, const char *name,
+			   bool callchain, bool *found);
+
+/* All events so far; the array belongs to probes. */
+const struct trace_event *probes_events(const struct probes *probes, size_t *n);
+
+/* The text of an event's format file, to be freed; NULL where it cannot be read. */
+char *probes_format(const struct trace_event *event);
+
+/* Lets other recorders go on: call when the events are open. */
+void probes_unlock(struct probes *probes);
+
+/* Removes our events (they must be closed) and frees. Returns how many could not be removed. */
+size_t probes_close(struct probes *probes);
+
+#endif

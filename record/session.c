@@ -1,0 +1,472 @@
+#include "record/session.h"
+
+#include "formats/note.h"
+#include "formats/xalloc.h"
+
+#include <errno.h>
+#include <internal/evsel.h>
+#include <internal/mmap.h>
+#include <perf/cpumap.h>
+#include <perf/evlist.h>
+#include <perf/evsel.h>
+#include <perf/mmap.h>
+#include <perf/threadmap.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COMMON_SAMPLE_TYPE                                                              \
+	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | \
+	 PERF_SAMPLE_CPU | PERF_SAMPLE_RAW)
+
+/* Ring size: 4 MiB per CPU, 128 MiB in all, and never below 256 KiB per CPU. */
+#define RING_BYTES	 (4ul << 20)
+#define RINGS_BYTES	 (128ul << 20)
+#define RING_BYTES_LEAST (256ul << 10)
+
+struct session {
+	struct perf_evlist *evlist;
+	struct perf_cpu_map *cpus;
+	struct perf_thread_map *threads, *any_thread;
+	struct perf_evsel **evsels;
+	struct perfdata_event *events;
+	size_t n_events;
+	size_t note, tracking; /* indexes into events */
+	int *wake_fds;	       /* one of each ring */
+	size_t n_wake_fds;
+	struct session_counts counts;
+};
+
+/* libperf reports through this hook; the values it returns say all we need. */
+static int libperf_silent(enum libperf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+static struct perf_event_attr base_attr(const struct session_options *options)
+{
+	return (struct perf_event_attr){
+		.size = sizeof(struct perf_event_attr),
+		.sample_type = COMMON_SAMPLE_TYPE,
+		.read_format = PERF_FORMAT_ID,
+		.disabled = 1,
+		.inherit = 1,
+		.enable_on_exec = options->enable_on_exec,
+		.sample_id_all = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+	};
+}
+
+static struct perf_event_attr trace_attr(const struct session_options *options,
+					 const struct trace_event *event, uint32_t watermark)
+{
+	struct perf_event_attr attr = base_attr(options);
+
+	attr.type = PERF_TYPE_TRACEPOINT;
+	attr.config = event->id;
+	attr.sample_period = 1;
+	attr.watermark = 1;
+	attr.wakeup_watermark = watermark;
+	if (event->callchain) {
+		attr.sample_type |= PERF_SAMPLE_CALLCHAIN;
+		attr.exclude_callchain_kernel = 1;
+	}
+	return attr;
+}
+
+/* Process lifecycle and mappings: a counter that counts nothing. */
+static struct perf_event_attr tracking_attr(const struct session_options *options)
+{
+	struct perf_event_attr attr = base_attr(options);
+
+	attr.type = PERF_TYPE_SOFTWARE;
+	attr.config = PERF_COUNT_SW_DUMMY;
+	attr.mmap = attr.mmap2 = 1;
+	attr.comm = attr.comm_exec = 1;
+	attr.task = 1;
+	return attr;
+}
+
+/* What our notes are samples of; the kernel itself never writes one. */
+static struct perf_event_attr note_attr(const struct session_options *options)
+{
+	struct perf_event_attr attr = base_attr(options);
+
+	attr.type = PERF_TYPE_SOFTWARE;
+	attr.config = PERF_COUNT_SW_BPF_OUTPUT;
+	attr.sample_period = 1;
+	attr.inherit = 0;
+	attr.disabled = attr.enable_on_exec = 0;
+	return attr;
+}
+
+static size_t ring_bytes(const struct session_options *options, int n_cpus)
+{
+	size_t bytes = RING_BYTES;
+
+	if (options->ring_pages)
+		return options->ring_pages * (size_t)sysconf(_SC_PAGESIZE);
+	while (bytes > RING_BYTES_LEAST && bytes * (size_t)n_cpus > RINGS_BYTES)
+		bytes /= 2;
+	return bytes;
+}
+
+/* Every thread takes one descriptor per event and CPU. */
+static void raise_descriptor_limit(size_t need)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need + 256)
+		return;
+	limit.rlim_cur = need + 256;
+	if (limit.rlim_max < limit.rlim_cur)
+		limit.rlim_max = limit.rlim_cur;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static struct error *open_error(int errnum, const char *name)
+{
+	struct error *err = error_errno(errnum, "perf_event_open of %s", name);
+
+	switch (errnum) {
+	case EACCES:
+	case EPERM:
+		return error_remedy(err,
+				    "run record as root or with CAP_PERFMON; or lower "
+				    "kernel.perf_event_paranoid; a container needs the capability "
+				    "and a seccomp profile that lets perf_event_open through");
+	case EMFILE:
+		return error_remedy(err, "too many threads for the limit of open files: raise "
+					 "`ulimit -n`");
+	case ENOSYS:
+		return error_remedy(err, "this kernel has no perf events (CONFIG_PERF_EVENTS)");
+	default:
+		return err;
+	}
+}
+
+static struct error *add_event(struct session *s, size_t slot, struct perf_event_attr attr,
+			       char *name)
+{
+	struct perf_evsel *evsel = perf_evsel__new(&attr);
+
+	s->events[slot] = (struct perfdata_event){.attr = attr, .name = name};
+	if (!evsel)
+		return error_new("out of memory");
+	s->evsels[slot] = evsel;
+	perf_evlist__add(s->evlist, evsel);
+	return NULL;
+}
+
+/*
+ * The note event comes first in libperf's list and is bound to CPUs, not to threads: so it owns the
+ * rings, whose wake-ups then do not end with a thread. In the file it stands behind the events that
+ * sample, since some importers insist on a sampling event in the first place.
+ */
+static struct error *add_events(struct session *s, const struct session_options *options,
+				uint32_t watermark)
+{
+	s->n_events = options->n_events + 2;
+	s->note = options->n_events;
+	s->tracking = options->n_events + 1;
+	s->evsels = xcalloc(s->n_events, sizeof(struct perf_evsel *));
+	s->events = xcalloc(s->n_events, sizeof(*s->events));
+	TRY(add_event(s, s->note, note_attr(options), xstrdup(NOTE_EVENT_NAME)));
+	s->evsels[s->note]->system_wide = true;
+	for (size_t i = 0; i < options->n_events; i++) {
+		const struct trace_event *event = &options->events[i];
+
+		TRY(add_event(s, i, trace_attr(options, event, watermark),
+			      xasprintf("%s:%s", event->system, event->name)));
+	}
+	return add_event(s, s->tracking, tracking_attr(options), xstrdup("dummy:u"));
+}
+
+/* Old kernels do not know every bit that we ask for; none of these is essential. */
+static bool relax_attr(struct perf_event_attr *attr)
+{
+	if (attr->mmap2) {
+		attr->mmap2 = 0;
+		return true;
+	}
+	if (attr->comm_exec) {
+		attr->comm_exec = 0;
+		return true;
+	}
+	return false;
+}
+
+static struct error *open_events(struct session *s, const struct session_options *options,
+				 bool *gone)
+{
+	for (size_t i = 0; i < s->n_events; i++) {
+		struct perf_thread_map *threads = i == s->note ? s->any_thread : s->threads;
+		int err = perf_evsel__open(s->evsels[i], s->cpus, threads);
+
+		while (err == -EINVAL && relax_attr(&s->evsels[i]->attr)) {
+			s->events[i].attr = s->evsels[i]->attr;
+			err = perf_evsel__open(s->evsels[i], s->cpus, threads);
+		}
+		if (err == -ESRCH)
+			*gone = true;
+		if (err)
+			return open_error(-err, s->events[i].name);
+		if (i < options->n_events && options->events[i].filter) {
+			err = perf_evsel__apply_filter(s->evsels[i], options->events[i].filter);
+			if (err)
+				return error_errno(errno, "event filter \"%s\" of %s",
+						   options->events[i].filter, s->events[i].name);
+		}
+	}
+	return NULL;
+}
+
+static struct error *map_rings(struct session *s, size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), cap = 0;
+	struct perf_mmap *map;
+
+	/* libperf gives each ring one page more, for its header. */
+	while (perf_evlist__mmap(s->evlist, (int)(bytes / page)) != 0) {
+		int errnum = errno;
+
+		if (errnum != EPERM || bytes <= RING_BYTES_LEAST)
+			return error_remedy(error_errno(errnum, "cannot map the event buffers"),
+					    "run record as root, or raise "
+					    "kernel.perf_event_mlock_kb, or take fewer pages: -m");
+		bytes /= 2;
+	}
+	perf_evlist__for_each_mmap (s->evlist, map, false) {
+		xgrow(s->wake_fds, cap, s->n_wake_fds + 1);
+		s->wake_fds[s->n_wake_fds++] = map->fd;
+	}
+	for (size_t i = 0; i < s->n_events; i++) {
+		struct perf_evsel *evsel = s->evsels[i];
+
+		s->events[i].ids = xcalloc(evsel->ids ? evsel->ids : 1, sizeof(uint64_t));
+		s->events[i].n_ids = evsel->ids;
+		memcpy(s->events[i].ids, evsel->id, evsel->ids * sizeof(uint64_t));
+	}
+	return NULL;
+}
+
+static struct error *session_try(struct session *s, const struct session_options *options,
+				 bool *gone)
+{
+	size_t bytes;
+
+	libperf_init(libperf_silent);
+	s->cpus = perf_cpu_map__new(NULL);
+	s->threads = perf_thread_map__new_array((int)options->n_threads, (pid_t *)options->threads);
+	s->any_thread = perf_thread_map__new_dummy();
+	s->evlist = perf_evlist__new();
+	if (!s->cpus || !s->any_thread || !s->threads || !s->evlist)
+		return error_new("out of memory");
+	raise_descriptor_limit((options->n_events + 2) * options->n_threads *
+			       (size_t)perf_cpu_map__nr(s->cpus));
+	bytes = ring_bytes(options, perf_cpu_map__nr(s->cpus));
+	TRY(add_events(s, options, (uint32_t)(bytes / 4)));
+	perf_evlist__set_maps(s->evlist, s->cpus, s->threads);
+	TRY(open_events(s, options, gone));
+	return map_rings(s, bytes);
+}
+
+struct error *session_open(const struct session_options *options, struct session **session,
+			   bool *gone)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+	struct error *err = session_try(s, options, gone);
+
+	if (err) {
+		session_close(s);
+		return err;
+	}
+	*session = s;
+	return NULL;
+}
+
+void session_enable(struct session *session)
+{
+	perf_evlist__enable(session->evlist);
+}
+
+void session_disable(struct session *session)
+{
+	perf_evlist__disable(session->evlist);
+}
+
+const struct perfdata_event *session_events(const struct session *session, size_t *n)
+{
+	*n = session->n_events;
+	return session->events;
+}
+
+void session_wait(struct session *session, int fd, int timeout_ms)
+{
+	struct pollfd fds[session->n_wake_fds + 1];
+
+	for (size_t i = 0; i < session->n_wake_fds; i++)
+		fds[i] = (struct pollfd){.fd = session->wake_fds[i], .events = POLLIN};
+	fds[session->n_wake_fds] = (struct pollfd){.fd = fd, .events = POLLIN};
+	poll(fds, session->n_wake_fds + 1, timeout_ms);
+}
+
+static void count_sample(struct session_counts *counts, const struct perf_event_header *header)
+{
+	/* IDENTIFIER, IP, TID, TIME: the same for every attr. */
+	uint64_t time;
+
+	memcpy(&time, (const char *)(header + 1) + 24, sizeof(time));
+	counts->samples++;
+	if (!counts->first_time || time < counts->first_time)
+		counts->first_time = time;
+	if (time > counts->last_time)
+		counts->last_time = time;
+}
+
+/* Walks the records of a ring. Only headers are looked at: they never wrap, being 8-aligned. */
+static void count_records(struct session *s, const uint8_t *data, uint64_t mask, uint64_t from,
+			  uint64_t to)
+{
+	struct session_counts *counts = &s->counts;
+
+	while (from < to) {
+		const struct perf_event_header *header =
+			(const struct perf_event_header *)(data + (from & mask));
+		uint64_t lost;
+
+		if (header->size < sizeof(*header))
+			return;
+		counts->records++;
+		/* The fields of a small record at the very end of the ring lie at its start. */
+		if (header->type == PERF_RECORD_LOST) {
+			memcpy(&lost, data + ((from + 16) & mask), sizeof(lost));
+			counts->lost += lost;
+			counts->lost_records++;
+		} else if (header->type == PERF_RECORD_LOST_SAMPLES) {
+			memcpy(&lost, data + ((from + 8) & mask), sizeof(lost));
+			counts->lost += lost;
+			counts->lost_records++;
+		} else if (header->type == PERF_RECORD_THROTTLE) {
+			counts->throttled++;
+		} else if (header->type == PERF_RECORD_SAMPLE && (from & mask) + 40 <= mask + 1) {
+			count_sample(counts, header);
+		} else if (header->type == PERF_RECORD_SAMPLE) {
+			counts->samples++;
+		}
+		from += header->size;
+	}
+}
+
+struct error *session_drain(struct session *session, struct perfdata_writer *writer)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct perf_mmap *map;
+
+	perf_evlist__for_each_mmap (session->evlist, map, false) {
+		const uint8_t *data = (const uint8_t *)map->base + page;
+		uint64_t mask = (uint64_t)map->mask, from = map->prev, head, size;
+
+		if (!map->base)
+			continue;
+		head = perf_mmap__read_head(map);
+		size = head - from;
+		if (!size)
+			continue;
+		count_records(session, data, mask, from, head);
+		session->counts.bytes += size;
+		if ((from & mask) + size > mask + 1) {
+			size_t first = mask + 1 - (from & mask);
+
+			TRY(perfdata_write_part(writer, data + (from & mask), first));
+			TRY(perfdata_write_part(writer, data, size - first));
+		} else {
+			TRY(perfdata_write(writer, data + (from & mask), size));
+		}
+		map->prev = head;
+		perf_mmap__consume(map);
+	}
+	return NULL;
+}
+
+const struct session_counts *session_counts(const struct session *session)
+{
+	return &session->counts;
+}
+
+uint64_t session_event_count(const struct session *session, size_t i)
+{
+	struct perf_evsel *evsel = session->evsels[i];
+	uint64_t total = 0;
+
+	for (int cpu = 0; cpu < perf_cpu_map__nr(evsel->cpus); cpu++) {
+		for (int thread = 0; thread < perf_thread_map__nr(evsel->threads); thread++) {
+			struct perf_counts_values counts;
+
+			if (perf_evsel__read(evsel, cpu, thread, &counts) == 0)
+				total += counts.val;
+		}
+	}
+	return total;
+}
+
+void session_note(const struct session *session, uint32_t pid, uint64_t time, const void *payload,
+		  size_t len, struct buffer *out)
+{
+	/* The raw size counts padding, so that it ends on 8 bytes with its own 4-byte field. */
+	size_t padding = (8 - (len + 4) % 8) % 8;
+	struct perf_event_header header = {
+		.type = PERF_RECORD_SAMPLE,
+		.misc = PERF_RECORD_MISC_USER,
+		.size = (uint16_t)(sizeof(header) + 5 * 8 + 4 + len + padding),
+	};
+
+	buffer_append(out, &header, sizeof(header));
+	buffer_u64(out, session->events[session->note].ids[0]); /* IDENTIFIER */
+	buffer_u64(out, 0);					/* IP */
+	buffer_u32(out, pid);
+	buffer_u32(out, pid);
+	buffer_u64(out, time);
+	buffer_u64(out, 0); /* CPU */
+	buffer_u32(out, (uint32_t)(len + padding));
+	buffer_append(out, payload, len);
+	for (size_t i = 0; i < padding; i++)
+		buffer_u8(out, 0);
+}
+
+void session_sample_id(const struct session *session, uint32_t pid, uint32_t tid, uint64_t time,
+		       struct buffer *out)
+{
+	buffer_u32(out, pid);
+	buffer_u32(out, tid);
+	buffer_u64(out, time);
+	buffer_u64(out, 0); /* CPU */
+	buffer_u64(out, session->events[session->tracking].ids[0]);
+}
+
+void session_close(struct session *session)
+{
+	if (!session)
+		return;
+	if (session->evlist)
+		perf_evlist__delete(session->evlist); /* with its evsels, their fds and rings */
+	perf_cpu_map__put(session->cpus);
+	perf_thread_map__put(session->threads);
+	perf_thread_map__put(session->any_thread);
+	for (size_t i = 0; i < session->n_events; i++) {
+		free(session->events[i].name);
+		free(session->events[i].ids);
+	}
+	free(session->events);
+	free(session->evsels);
+	free(session->wake_fds);
+	free(session);
+}
