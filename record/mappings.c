@@ -1,0 +1,108 @@
+#include "record/mappings.h"
+
+#include "common/native_symbols.h"
+#include "formats/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct library {
+	char *path, *label; /* label: "[libc.so.6]" */
+	struct native_symbols *symbols;
+};
+
+struct mapping {
+	uint32_t pid;
+	uint64_t start, end, offset;
+	size_t library;
+};
+
+struct mappings {
+	struct mapping *list; /* in order of appearance; later ones lie over earlier ones */
+	size_t n, cap;
+	struct library *libraries;
+	size_t n_libraries, cap_libraries;
+};
+
+struct mappings *mappings_new(void)
+{
+	return xcalloc(1, sizeof(struct mappings));
+}
+
+static size_t library_index(struct mappings *m, const char *path)
+{
+	const char *base = strrchr(path, '/');
+	struct library *library;
+
+	for (size_t i = 0; i < m->n_libraries; i++) {
+		if (strcmp(m->libraries[i].path, path) == 0)
+			return i;
+	}
+	xgrow(m->libraries, m->cap_libraries, m->n_libraries + 1);
+	library = &m->libraries[m->n_libraries];
+	*library = (struct library){
+		.path = xstrdup(path),
+		.label = xasprintf("[%s]", base ? base + 1 : path),
+	};
+	/* What is not a file ([vdso], //anon) or not readable has no symbols: the label tells. */
+	error_free(path[0] == '/' && path[1] != '/' ? native_symbols_open(path, &library->symbols)
+						    : NULL);
+	return m->n_libraries++;
+}
+
+void mappings_add(struct mappings *mappings, const struct perf_event_header *header)
+{
+	struct {
+		uint32_t pid, tid;
+		uint64_t start, len, offset;
+	} fixed;
+	size_t name_at = sizeof(*header) + sizeof(fixed);
+	const char *bytes = (const char *)header;
+
+	if (header->type == PERF_RECORD_MMAP2)
+		name_at += 32; /* device, inode, generation, protection, flags */
+	else if (header->type != PERF_RECORD_MMAP || header->misc & PERF_RECORD_MISC_MMAP_DATA)
+		return;
+	if (header->size <= name_at || !memchr(bytes + name_at, 0, header->size - name_at))
+		return;
+	memcpy(&fixed, bytes + sizeof(*header), sizeof(fixed));
+	xgrow(mappings->list, mappings->cap, mappings->n + 1);
+	mappings->list[mappings->n++] = (struct mapping){
+		.pid = fixed.pid,
+		.start = fixed.start,
+		.end = fixed.start + fixed.len,
+		.offset = fixed.offset,
+		.library = library_index(mappings, bytes + name_at),
+	};
+}
+
+const char *mappings_name(struct mappings *mappings, uint32_t pid, uint64_t address,
+			  const char **file)
+{
+	for (size_t i = mappings->n; i-- > 0;) {
+		const struct mapping *m = &mappings->list[i];
+		const struct library *library = &mappings->libraries[m->library];
+		const char *name = NULL;
+
+		if (m->pid != pid || address < m->start || address >= m->end)
+			continue;
+		if (library->symbols)
+			name = native_symbols_find(library->symbols,
+						   address - m->start + m->offset);
+		*file = library->path;
+		return name ? name : library->label;
+	}
+	return NULL;
+}
+
+void mappings_free(struct mappings *mappings)
+{
+	for (size_t i = 0; i < mappings->n_libraries; i++) {
+		native_symbols_close(mappings->libraries[i].symbols);
+		free(mappings->libraries[i].path);
+		free(mappings->libraries[i].label);
+	}
+	free(mappings->libraries);
+	free(mappings->list);
+	free(mappings);
+}

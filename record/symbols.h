@@ -1,0 +1,31 @@
+#ifndef GMT_RECORD_SYMBOLS_H
+#define GMT_RECORD_SYMBOLS_H
+
+#include "formats/bytes.h"
+#include "formats/error.h"
+#include "record/target.h"
+
+/* An array of addresses in the raw data of an event: the `stk` of a birth. */
+struct symbols_array {
+	char *event; /* "system:name" */
+	unsigned offset, count;
+};
+
+/* What the pass needs to know. */
+struct symbols_options {
+	const struct target *targets; /* with their binaries open */
+	const uint64_t *load_biases;  /* by target */
+	size_t n_targets;
+	const struct symbols_array *arrays;
+	size_t n_arrays;
+};
+
+/*
+ * Reads a flushed trace once more and resolves every address in it: in call chains, in bucket
+ * notes and in arrays of addresses. Appends the body of the symbol table section to out. Runs
+ * once, at the end, never while events come in.
+ */
+struct error *symbols_collect(const char *trace_path, const struct symbols_options *options,
+			      struct buffer *out);
+
+#endif
