@@ -1,0 +1,264 @@
+#include "record/options.h"
+
+#include "formats/xalloc.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char options_help[] =
+	"usage: record [OPTIONS] -- COMMAND [ARG...]   start COMMAND and record it\n"
+	"       record [OPTIONS] -p PID[,PID...]       attach to running Go programs\n"
+	"       record --check [-p PID | -- COMMAND]   say what this machine and target allow\n"
+	"       record --list [-p PID | -- COMMAND]    print the probes it would install\n"
+	"\n"
+	"Records the memory life of a Go program - sampled allocations and their deaths, GC\n"
+	"cycles, mappings, the heap profile's own counters - into one file that perf reads\n"
+	"too. It rides on Go's heap sampler: no slowdown, no change to the program.\n"
+	"\n"
+	"  -o, --output FILE    the trace (default trace.gmt); an old one is kept as FILE.old\n"
+	"  -d, --duration TIME  stop after 90s, 10m, 2h\n"
+	"  -p, --pid PID,...    attach to these processes, all their threads\n"
+	"      --heap MODE      auto (default): sampled where the program links heap profiling;\n"
+	"                       sampled: births and deaths of sampled objects;\n"
+	"                       counters: the bucket table alone, no breakpoint at all;\n"
+	"                       all: every allocation; span: span refills; off\n"
+	"      --set-rate BYTES switch Go's sampler on, or to this rate, from outside; put back "
+	"at\n"
+	"                       the end (this writes runtime.MemProfileRate in the program)\n"
+	"      --min-size BYTES with --heap=all: leave out smaller allocations, in the kernel\n"
+	"      --every N        with --heap=all: record one allocation of N, in the kernel\n"
+	"      --check          say what works here, and the remedy for what does not\n"
+	"      --list           print the probes, with address, instruction and reason\n"
+	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little)\n"
+	"  -m, --pages N        ring buffer pages for each CPU, a power of two\n"
+	"  -q, --quiet          warnings only\n"
+	"  -v, --verbose        details\n"
+	"  -h, --help           this text\n"
+	"      --version        the version\n"
+	"\n"
+	"SIGINT ends a recording cleanly. The exit status is the command's own; 125 where\n"
+	"record failed, 126 where the command cannot be executed, 127 where there is none.\n"
+	"\n"
+	"Examples:\n"
+	"  record -p $(pgrep myserver) -d 10m -o /tmp/trace.gmt   a production process\n"
+	"  GODEBUG=gctrace=1 record -- ./myserver 2> gc.log       a program from its start\n"
+	"  go test -exec 'record -o trace.gmt --' ./pkg           a test\n"
+	"  analyze trace.gmt --gctrace gc.log                     then, anywhere\n";
+
+enum { OPT_HEAP = 256, OPT_LIST, OPT_CHECK, OPT_VERSION, OPT_SET_RATE, OPT_MIN_SIZE, OPT_EVERY };
+
+static const struct option long_options[] = {
+	{"output", required_argument, NULL, 'o'},
+	{"duration", required_argument, NULL, 'd'},
+	{"pid", required_argument, NULL, 'p'},
+	{"heap", required_argument, NULL, OPT_HEAP},
+	{"set-rate", required_argument, NULL, OPT_SET_RATE},
+	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
+	{"every", required_argument, NULL, OPT_EVERY},
+	{"check", no_argument, NULL, OPT_CHECK},
+	{"list", no_argument, NULL, OPT_LIST},
+	{"compress", required_argument, NULL, 'z'},
+	{"pages", required_argument, NULL, 'm'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+bool options_duration(const char *text, uint64_t *ms)
+{
+	static const struct {
+		const char *suffix;
+		double ms;
+	} units[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || !(value > 0) || value > 1e9)
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].suffix) == 0) {
+			*ms = (uint64_t)(value * units[i].ms);
+			return *ms > 0;
+		}
+	}
+	return false;
+}
+
+static bool parse_number(const char *text, long low, long high, long *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtol(text, &end, 10);
+	return end != text && *end == '\0' && errno == 0 && *value >= low && *value <= high;
+}
+
+static struct error *usage(const char *option, const char *value, const char *wanted)
+{
+	return error_remedy(error_new("%s %s: %s", option, value, wanted), "see `record --help`");
+}
+
+static struct error *parse_pids(const char *text, struct record_options *options)
+{
+	char *copy = xstrdup(text), *save = NULL;
+	size_t cap = options->n_pids;
+	bool ok = false;
+	long pid;
+
+	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+		ok = parse_number(word, 1, 1 << 22, &pid);
+		if (!ok)
+			break;
+		xgrow(options->pids, cap, options->n_pids + 1);
+		options->pids[options->n_pids++] = (pid_t)pid;
+	}
+	free(copy);
+	return ok ? NULL : usage("-p", text, "not a list of PIDs");
+}
+
+static struct error *parse_heap(const char *text, struct record_options *options)
+{
+	static const struct {
+		const char *name;
+		enum heap_mode mode;
+	} modes[] = {
+		{"auto", HEAP_AUTO}, {"sampled", HEAP_SAMPLED}, {"counters", HEAP_COUNTERS},
+		{"all", HEAP_ALL},   {"span", HEAP_SPAN},	{"off", HEAP_OFF},
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(text, modes[i].name) == 0) {
+			options->heap = modes[i].mode;
+			return NULL;
+		}
+	}
+	return usage("--heap", text, "not one of auto, sampled, counters, all, span, off");
+}
+
+/* "4096", "64K", "2M": binary units. */
+static struct error *parse_bytes(const char *option, const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMG";
+	char *end;
+	const char *unit;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (end == text || text[0] == '-' || errno || !value || value > 1ull << 40 ||
+	    (*end && (!unit || end[1])))
+		return usage(option, text, "not a number of bytes such as 4096 or 64K");
+	*bytes = unit ? value << (10 * (unit - units + 1)) : value;
+	return NULL;
+}
+
+static struct error *parse_option(int opt, struct record_options *options)
+{
+	long number;
+
+	switch (opt) {
+	case 'o':
+		options->output = optarg;
+		return NULL;
+	case 'd':
+		return options_duration(optarg, &options->duration_ms)
+			       ? NULL
+			       : usage("-d", optarg, "not a time such as 90s, 10m, 2h");
+	case 'p':
+		return parse_pids(optarg, options);
+	case OPT_HEAP:
+		return parse_heap(optarg, options);
+	case OPT_SET_RATE:
+		return parse_bytes("--set-rate", optarg, &options->set_rate);
+	case OPT_MIN_SIZE:
+		return parse_bytes("--min-size", optarg, &options->min_size);
+	case OPT_EVERY:
+		if (!parse_number(optarg, 1, 1000000000, &number))
+			return usage("--every", optarg, "not a number from 1 up");
+		options->every = (uint64_t)number;
+		return NULL;
+	case OPT_CHECK:
+		options->action = ACTION_CHECK;
+		return NULL;
+	case OPT_LIST:
+		options->action = ACTION_LIST;
+		return NULL;
+	case 'z':
+		if (!parse_number(optarg, 1, 19, &number))
+			return usage("-z", optarg, "not a zstd level from 1 to 19");
+		options->compression_level = (int)number;
+		return NULL;
+	case 'm':
+		if (!parse_number(optarg, 8, 1 << 20, &number) || (number & (number - 1)))
+			return usage("-m", optarg, "not a power of two from 8 up");
+		options->ring_pages = (unsigned)number;
+		return NULL;
+	case 'q':
+		options->verbosity = -1;
+		return NULL;
+	case 'v':
+		options->verbosity = 1;
+		return NULL;
+	case 'h':
+		options->action = ACTION_HELP;
+		return NULL;
+	case OPT_VERSION:
+		options->action = ACTION_VERSION;
+		return NULL;
+	default:
+		return error_remedy(error_new("bad option"), "see `record --help`");
+	}
+}
+
+static struct error *check_target(int argc, const struct record_options *options)
+{
+	if (options->action == ACTION_HELP || options->action == ACTION_VERSION)
+		return NULL;
+	if (options->action == ACTION_CHECK && !options->n_pids && optind >= argc)
+		return NULL;
+	if (options->n_pids && optind < argc)
+		return error_remedy(error_new("both -p and a command were given"),
+				    "give one of them: `record -p PID` or `record -- COMMAND`");
+	if (!options->n_pids && optind >= argc)
+		return error_remedy(
+			error_new("nothing to record was given"),
+			"`record -- COMMAND` starts a program, `record -p PID` attaches to "
+			"one; see `record --help`");
+	return NULL;
+}
+
+struct error *options_parse(int argc, char *argv[], struct record_options *options)
+{
+	int opt;
+
+	*options = (struct record_options){
+		.output = "trace.gmt",
+		.compression_level = 1,
+		.argv = argv,
+	};
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "+:o:d:p:z:m:qvh", long_options, NULL)) != -1) {
+		if (opt == '?' || opt == ':') {
+			const char *word = argv[optind - 1];
+
+			return error_remedy(
+				error_new("%s: %s", word,
+					  opt == '?' ? "no such option" : "a value is missing"),
+				"see `record --help`");
+		}
+		TRY(parse_option(opt, options));
+	}
+	TRY(check_target(argc, options));
+	options->command = optind < argc ? argv + optind : NULL;
+	return NULL;
+}
+
+void options_free(struct record_options *options)
+{
+	free(options->pids);
+}

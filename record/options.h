@@ -1,0 +1,39 @@
+#ifndef GMT_RECORD_OPTIONS_H
+#define GMT_RECORD_OPTIONS_H
+
+#include "formats/error.h"
+#include "record/plan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum record_action { ACTION_RECORD, ACTION_LIST, ACTION_CHECK, ACTION_HELP, ACTION_VERSION };
+
+struct record_options {
+	enum record_action action;
+	char *const *command; /* NULL-terminated; NULL in attach mode */
+	pid_t *pids;
+	size_t n_pids;
+	const char *output;
+	uint64_t duration_ms; /* 0: until the target ends or SIGINT */
+	enum heap_mode heap;
+	uint64_t set_rate; /* bytes; 0: the program's own rate stays */
+	uint64_t min_size; /* --heap=all: smallest allocation recorded */
+	uint64_t every;	   /* --heap=all: one of so many; 0 and 1: every one */
+	int compression_level;
+	unsigned ring_pages; /* 0: default */
+	int verbosity;	     /* common/log.h */
+	char *const *argv;   /* the whole command line, for the trace */
+};
+
+/* Parses the command line. Errors are usage errors. Free with options_free. */
+struct error *options_parse(int argc, char *argv[], struct record_options *options);
+void options_free(struct record_options *options);
+
+/* "90s", "10m", "2h", "1500ms" or plain seconds, in ms; false where it is none of these. */
+bool options_duration(const char *text, uint64_t *ms);
+
+extern const char options_help[];
+
+#endif

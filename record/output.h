@@ -1,0 +1,15 @@
+#ifndef GMT_RECORD_OUTPUT_H
+#define GMT_RECORD_OUTPUT_H
+
+#include "formats/error.h"
+
+/*
+ * Creates the trace file: mode 0600, owned by the invoking user (SUDO_UID). A file that is there
+ * already is kept as PATH.old. Errors name the path and the remedy.
+ */
+struct error *output_create(const char *path, int *fd);
+
+/* True where a file could be created at path; else an error. Leaves nothing behind. */
+struct error *output_check(const char *path);
+
+#endif

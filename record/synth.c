@@ -1,0 +1,106 @@
+#include "record/synth.h"
+
+#include "record/target.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Sets the size of the record that began at `start`, once it is complete. */
+static void finish_record(struct buffer *out, size_t start)
+{
+	uint16_t size = (uint16_t)(out->len - start);
+
+	memcpy(out->data + start + offsetof(struct perf_event_header, size), &size, sizeof(size));
+}
+
+static size_t begin_record(struct buffer *out, uint32_t type, uint16_t misc)
+{
+	struct perf_event_header header = {.type = type, .misc = misc};
+	size_t start = out->len;
+
+	buffer_append(out, &header, sizeof(header));
+	return start;
+}
+
+static void synth_comm(const struct session *session, pid_t pid, pid_t tid, uint64_t time,
+		       struct buffer *out)
+{
+	char path[64], comm[32] = "";
+	size_t start;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (!fgets(comm, sizeof(comm), f))
+		comm[0] = '\0';
+	fclose(f);
+	comm[strcspn(comm, "\n")] = '\0';
+	start = begin_record(out, PERF_RECORD_COMM, 0);
+	buffer_u32(out, (uint32_t)pid);
+	buffer_u32(out, (uint32_t)tid);
+	buffer_append(out, comm, strlen(comm) + 1);
+	buffer_align(out, 8);
+	session_sample_id(session, (uint32_t)pid, (uint32_t)tid, time, out);
+	finish_record(out, start);
+}
+
+static void synth_mapping(const struct session *session, pid_t pid, uint64_t time, const char *line,
+			  struct buffer *out)
+{
+	uint64_t start_addr, end, offset, inode;
+	unsigned major, minor;
+	char perms[5];
+	const char *path;
+	size_t start;
+	int at = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n",
+		   &start_addr, &end, perms, &offset, &major, &minor, &inode, &at) != 7 ||
+	    perms[2] != 'x')
+		return;
+	path = at && line[at] ? line + at : "//anon";
+	start = begin_record(out, PERF_RECORD_MMAP2, PERF_RECORD_MISC_USER);
+	buffer_u32(out, (uint32_t)pid);
+	buffer_u32(out, (uint32_t)pid);
+	buffer_u64(out, start_addr);
+	buffer_u64(out, end - start_addr);
+	buffer_u64(out, offset);
+	buffer_u32(out, major);
+	buffer_u32(out, minor);
+	buffer_u64(out, inode);
+	buffer_u64(out, 0); /* inode generation */
+	buffer_u32(out, PROT_READ | PROT_EXEC);
+	buffer_u32(out, MAP_PRIVATE);
+	buffer_append(out, path, strlen(path) + 1);
+	buffer_align(out, 8);
+	session_sample_id(session, (uint32_t)pid, (uint32_t)pid, time, out);
+	finish_record(out, start);
+}
+
+void synth_process(const struct session *session, pid_t pid, uint64_t time, struct buffer *out)
+{
+	char path[64], *line = NULL;
+	size_t n, cap = 0;
+	pid_t *tids = target_threads(pid, &n);
+	FILE *maps;
+
+	for (size_t i = 0; i < n; i++)
+		synth_comm(session, pid, tids[i], time, out);
+	free(tids);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return;
+	while (getline(&line, &cap, maps) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strlen(line) < 4096)
+			synth_mapping(session, pid, time, line, out);
+	}
+	free(line);
+	fclose(maps);
+}

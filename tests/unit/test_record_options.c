@@ -1,0 +1,124 @@
+/* The command line of record. */
+
+#include "record/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <getopt.h>
+#include <string.h>
+
+static struct error *parse(struct record_options *options, char *line)
+{
+	static char *argv[32];
+	int argc = 0;
+	char *save = NULL;
+
+	for (char *word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	optind = 0; /* start over, as GNU getopt has it */
+	return options_parse(argc, argv, options);
+}
+
+static void test_command(void **state)
+{
+	char line[] = "record -o x.gmt -d 90s -z 3 -m 64 --heap sampled -- prog -p 1 --help";
+	struct record_options options;
+
+	(void)state;
+	assert_null(parse(&options, line));
+	assert_string_equal(options.output, "x.gmt");
+	assert_int_equal(options.duration_ms, 90000);
+	assert_int_equal(options.compression_level, 3);
+	assert_int_equal(options.ring_pages, 64);
+	assert_int_equal(options.heap, HEAP_SAMPLED);
+	assert_string_equal(options.command[0], "prog");
+	assert_string_equal(options.command[3], "--help");
+	assert_int_equal(options.n_pids, 0);
+	options_free(&options);
+}
+
+static void test_pids(void **state)
+{
+	char line[] = "record -p 12,34 -q";
+	struct record_options options;
+
+	(void)state;
+	assert_null(parse(&options, line));
+	assert_int_equal(options.n_pids, 2);
+	assert_int_equal(options.pids[1], 34);
+	assert_null(options.command);
+	assert_string_equal(options.output, "trace.gmt");
+	assert_int_equal(options.verbosity, -1);
+	options_free(&options);
+}
+
+static void test_refusals(void **state)
+{
+	static const char *const lines[] = {
+		"record",
+		"record -p 1 -- prog",
+		"record -p x",
+		"record -p 1,,x",
+		"record -p -3",
+		"record -p 0",
+		"record -d 10q -p 1",
+		"record -d -5 -p 1",
+		"record -z 0 -p 1",
+		"record -z 20 -p 1",
+		"record -m 100 -p 1",
+		"record --heap some -p 1",
+		"record --nonsense -p 1",
+		"record -p",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct record_options options;
+		char line[128];
+		struct error *err;
+
+		strcpy(line, lines[i]);
+		err = parse(&options, line);
+		if (!err)
+			fail_msg("accepted: %s", lines[i]);
+		assert_non_null(error_remedy_text(err));
+		error_free(err);
+		options_free(&options);
+	}
+}
+
+static void test_durations(void **state)
+{
+	uint64_t ms;
+
+	(void)state;
+	assert_true(options_duration("10m", &ms));
+	assert_int_equal(ms, 600000);
+	assert_true(options_duration("1.5h", &ms));
+	assert_int_equal(ms, 5400000);
+	assert_true(options_duration("250ms", &ms));
+	assert_int_equal(ms, 250);
+	assert_true(options_duration("7", &ms));
+	assert_int_equal(ms, 7000);
+	assert_false(options_duration("", &ms));
+	assert_false(options_duration("0", &ms));
+	assert_false(options_duration("5d", &ms));
+	assert_false(options_duration("nan", &ms));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_durations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
