@@ -50,6 +50,7 @@ static void free_alignments(struct model *model)
 		free(model->alignments[i].path);
 		free(model->alignments[i].method);
 		free(model->alignments[i].problem);
+		free(model->alignments[i].note);
 	}
 	free(model->alignments);
 	free(model->gctrace);

@@ -167,14 +167,17 @@ struct gctrace_alignment {
 	bool aligned;
 	int64_t offset; /* ns: trace clock = gctrace time + offset (middle of the interval) */
 	uint64_t bound; /* half-width of the interval, ns */
-	char *method;	/* "GC events", "process start" */
+	char *method;	/* "GC events", "runtime start", "process start" */
 	char *problem;	/* why not, or what is ambiguous; NULL */
+	char *note;	/* what else speaks for it or was seen ("runtimeInitTime agrees"); NULL */
 };
 
 /* A line of a gctrace log that was placed on the trace's clock. */
 struct gctrace_point {
 	uint32_t alignment;    /* index */
 	uint64_t number, time; /* time on the trace's clock; 0 not aligned */
+	uint64_t line;	       /* in the log, from 1 */
+	bool matched;	       /* it agrees with a GC cycle of the trace */
 	double percent, pause_ms, mark_ms, assist_ms;
 	uint64_t heap_start, heap_peak, heap_live, goal; /* bytes (the log has whole MiB) */
 	uint32_t procs;
