@@ -221,6 +221,9 @@ struct model {
 	char *damage; /* where reading had to stop, or NULL */
 	uint64_t events, lost_events, lost_records, out_of_order;
 	uint64_t births, deaths, duplicates;
+	uint64_t unmatched_deaths; /* of objects whose birth was not seen */
+	uint64_t lost_deaths;	   /* not seen: the address was given out again */
+	uint64_t throttles;
 	/* Clock pairs, in time order */
 	struct clock_pair {
 		uint64_t monotonic, realtime, boottime;

@@ -1,0 +1,106 @@
+#ifndef GMT_ANALYZE_EVENT_H
+#define GMT_ANALYZE_EVENT_H
+
+/*
+ * One event as decode hands it to track: what happened, when and to whom, with the fields that the
+ * trace has. Pointers lead into the record and are good until the next one is read.
+ */
+
+#include "formats/note.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum event_kind {
+	EVENT_OTHER, /* of no use here: counted, passed over */
+	EVENT_BIRTH, /* a sampled object: setprofilebucket(p, b) */
+	EVENT_DEATH, /* a special record freed by the sweeper: freeSpecial(s, p, size) */
+	EVENT_GC_START,
+	EVENT_GC_MARK_TERM,
+	EVENT_GC_END,
+	EVENT_SYSCALL_ENTER,
+	EVENT_SYSCALL_EXIT,
+	EVENT_COMM,
+	EVENT_EXEC, /* a COMM that an exec caused */
+	EVENT_FORK,
+	EVENT_EXIT,
+	EVENT_MMAP,
+	EVENT_LOST,
+	EVENT_THROTTLE,
+	EVENT_NOTE,
+};
+
+/* The system calls that change a process's mappings. */
+enum event_syscall {
+	SYSCALL_MMAP,
+	SYSCALL_MUNMAP,
+	SYSCALL_MREMAP,
+	SYSCALL_BRK,
+	SYSCALL_MADVISE,
+	SYSCALL_COUNT,
+};
+
+/*
+ * Fields of a probe's event that the trace may lack: where bit EVENT_HAS(field) of event.has is
+ * clear, the member is 0.
+ */
+enum event_field {
+	FIELD_P,
+	FIELD_B,
+	FIELD_SIZE,
+	FIELD_NSTK,
+	FIELD_GOID,
+	FIELD_CYCLE,
+	FIELD_KIND,
+	FIELD_CYCLES,
+	FIELD_LIVE,
+	FIELD_GOAL,
+	FIELD_NUMGC,
+	FIELD_SWEEP_TERM,
+	FIELD_MARK,
+	FIELD_MARK_TERM,
+	FIELD_END,
+	FIELD_HEAP0,
+	FIELD_HEAP1,
+	FIELD_HEAP2,
+	FIELD_FORCED,
+	FIELD_PROCS,
+	FIELD_RATE,
+	FIELD_COUNT,
+};
+#define EVENT_HAS(field) (1u << (field))
+
+struct event {
+	enum event_kind kind;
+	uint32_t has;		 /* EVENT_HAS bits */
+	uint64_t time;		 /* CLOCK_MONOTONIC ns; 0: before the first sample */
+	uint32_t pid, tid, cpu;	 /* pid and tid are 0 where the record does not tell */
+	uint32_t n_stack;	 /* addresses at stack */
+	const void *stack;	 /* birth: u64 each, maybe unaligned; innermost first */
+	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */
+	uint64_t v[FIELD_COUNT]; /* probes: by event_field */
+	union {
+		struct {
+			enum event_syscall call;
+			uint64_t args[6]; /* enter: as the kernel names them, in order */
+			int64_t result;	  /* exit */
+		} syscall;
+		struct {
+			const char *comm;
+		} comm;
+		struct {
+			uint32_t parent_pid, parent_tid;
+		} fork;
+		struct {
+			uint64_t start, len, offset;
+			uint32_t prot;
+			const char *path;
+		} mmap;
+		struct {
+			uint64_t count;
+		} lost;
+		struct note note; /* owned by the decoder, good until the next event */
+	};
+};
+
+#endif

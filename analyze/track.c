@@ -1,0 +1,237 @@
+#include "analyze/track.h"
+
+#include "analyze/track_state.h"
+#include "formats/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TEXTS  4096u
+#define MAX_CLOCKS ((size_t)1 << 16)
+
+struct track *track_new(struct model *model, const struct track_options *options)
+{
+	struct track *track = xcalloc(1, sizeof(*track));
+
+	track->model = model;
+	track->options = *options;
+	track->check = tablecheck_new();
+	track->last_life = NONE;
+	return track;
+}
+
+static void add_clock(struct model *model, const struct note_clock *note)
+{
+	if (model->n_clocks >= MAX_CLOCKS) {
+		for (size_t i = 0; 2 * i < model->n_clocks; i++)
+			model->clocks[i] = model->clocks[2 * i];
+		model->n_clocks = (model->n_clocks + 1) / 2;
+	}
+	xgrow(model->clocks, model->cap_clocks, model->n_clocks + 1);
+	model->clocks[model->n_clocks++] = (struct clock_pair){
+		.monotonic = note->monotonic,
+		.realtime = note->realtime,
+		.boottime = note->boottime,
+	};
+}
+
+static void add_text(struct model *model, const char *text)
+{
+	if (model->n_texts >= MAX_TEXTS)
+		return;
+	xgrow(model->texts, model->cap_texts, model->n_texts + 1);
+	model->texts[model->n_texts++] = xstrdup(text);
+}
+
+static bool within(const struct track *track, uint64_t time)
+{
+	return time >= track->options.from && (!track->options.to || time <= track->options.to);
+}
+
+static void track_note(struct track *track, uint64_t time, const struct note *note)
+{
+	switch (note->kind) {
+	case NOTE_CLOCK:
+		add_clock(track->model, &note->clock);
+		break;
+	case NOTE_PROCESS:
+		track_process_note(track, time, &note->process);
+		break;
+	case NOTE_BUCKET:
+		track_bucket_note(track, time, &note->bucket);
+		break;
+	case NOTE_TABLE:
+		track_table_note(track, time, &note->table,
+				 within(track, note->table.begin) &&
+					 within(track, note->table.end));
+		break;
+	case NOTE_RSS:
+		if (within(track, time))
+			track_rss_note(track, time, &note->rss);
+		break;
+	case NOTE_TEXT:
+		add_text(track->model, note->text.text);
+		break;
+	}
+}
+
+/* What lies outside of the time looked at still tells what a bucket holds. */
+static void learn_only(struct track *track, const struct event *event)
+{
+	if (event->kind == EVENT_BIRTH)
+		track_bucket_at_birth(track, track_life(track, event->pid, event->time), event);
+}
+
+static void track_counted(struct track *track, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_BIRTH:
+		track_birth(track, event);
+		break;
+	case EVENT_DEATH:
+		track_death(track, event);
+		break;
+	case EVENT_GC_START:
+		track_gc_start(track, event);
+		break;
+	case EVENT_GC_MARK_TERM:
+		track_gc_mark_term(track, event);
+		break;
+	case EVENT_GC_END:
+		track_gc_end(track, event);
+		break;
+	case EVENT_SYSCALL_ENTER:
+		track_syscall_enter(track, event);
+		break;
+	case EVENT_SYSCALL_EXIT:
+		track_syscall_exit(track, event);
+		break;
+	case EVENT_LOST:
+		track->model->lost_events += event->lost.count;
+		track->model->lost_records++;
+		break;
+	case EVENT_THROTTLE:
+		track->model->throttles++;
+		break;
+	default:
+		break;
+	}
+}
+
+void track_event(struct track *track, const struct event *event)
+{
+	struct model *model = track->model;
+
+	switch (event->kind) {
+	case EVENT_COMM:
+		track_comm(track, event);
+		return;
+	case EVENT_EXEC:
+		track_exec(track, event);
+		return;
+	case EVENT_FORK:
+		track_fork(track, event);
+		return;
+	case EVENT_EXIT:
+		track_exit(track, event);
+		return;
+	case EVENT_MMAP:
+		track_mmap_record(track, event);
+		return;
+	case EVENT_NOTE:
+		track_note(track, event->time, &event->note);
+		return;
+	default:
+		break;
+	}
+	if (event->time && !within(track, event->time)) {
+		learn_only(track, event);
+		return;
+	}
+	if (event->time) {
+		if (!model->first_time || event->time < model->first_time)
+			model->first_time = event->time;
+		if (event->time > model->last_time)
+			model->last_time = event->time;
+	}
+	model->events++;
+	track_counted(track, event);
+}
+
+/* Sites that were merged into others, or never had an event, go; their ids close up. */
+static void drop_empty_sites(struct track *track)
+{
+	struct model *model = track->model;
+	uint32_t *new_index = xcalloc(model->n_sites, sizeof(*new_index)), kept = 0;
+
+	for (size_t i = 0; i < model->n_sites; i++) {
+		struct site *site = &model->sites[i];
+
+		if (site->births || site->deaths || site->unmatched_deaths ||
+		    track->site_states[i].seeded) {
+			new_index[i] = kept;
+			model->sites[kept++] = *site;
+			continue;
+		}
+		new_index[i] = UINT32_MAX;
+		free(site->born);
+		free(site->died);
+		free(site->died_unseen);
+		free(site->alive);
+		free(site->generations);
+	}
+	if (model->snapshots)
+		snapshots_renumber(model->snapshots, new_index, model->n_sites);
+	model->n_sites = kept;
+	free(new_index);
+}
+
+static void give_stacks(struct track *track)
+{
+	struct model *model = track->model;
+
+	model->n_stacks = stackset_count(&track->stacks);
+	model->cap_stacks = model->n_stacks;
+	model->stacks = xcalloc(model->n_stacks, sizeof(*model->stacks));
+	for (uint32_t i = 0; i < model->n_stacks; i++) {
+		const uint64_t *pcs = stackset_pcs(&track->stacks, i, &model->stacks[i].n);
+
+		model->stacks[i].pcs = xmalloc((model->stacks[i].n + 1) * sizeof(*pcs));
+		memcpy(model->stacks[i].pcs, pcs, model->stacks[i].n * sizeof(*pcs));
+	}
+}
+
+void track_finish(struct track *track)
+{
+	if (track->finished)
+		return;
+	track->finished = true;
+	for (size_t i = 0; i < track->n_lives; i++)
+		track_finish_life(track, &track->lives[i]);
+	tablecheck_finish(track->check, track->model);
+	if (track->model->snapshots)
+		snapshots_finish(track->model->snapshots, track->model->last_time);
+	drop_empty_sites(track);
+	give_stacks(track);
+}
+
+void track_free(struct track *track)
+{
+	if (!track)
+		return;
+	track_finish(track);
+	for (size_t i = 0; i < track->n_pids; i++)
+		free(track->pids[i].exe);
+	free(track->pids);
+	free(track->free_pids);
+	map_free(&track->pid_of);
+	free(track->pending);
+	free(track->free_pending);
+	map_free(&track->pending_of);
+	free(track->lives);
+	free(track->site_states);
+	map_free(&track->site_of);
+	stackset_free(&track->stacks);
+	tablecheck_free(track->check);
+	free(track);
+}

@@ -1,0 +1,31 @@
+#ifndef GMT_ANALYZE_TRACK_H
+#define GMT_ANALYZE_TRACK_H
+
+/*
+ * From events to the model: which objects live, at which sites they were born, how old they grew,
+ * what the GC did, what was mapped. Events come in time order, each once; memory grows with live
+ * objects, distinct stacks and mappings, not with events.
+ */
+
+#include "analyze/event.h"
+#include "analyze/model.h"
+
+struct track;
+
+struct track_options {
+	/*
+	 * Only what lies between these times (CLOCK_MONOTONIC ns; 0: no bound) is counted, as if
+	 * the recording had begun and ended there; who a process is and what a bucket holds is
+	 * learned from everything.
+	 */
+	uint64_t from, to;
+};
+
+/* Fills model, which stays the caller's. */
+struct track *track_new(struct model *model, const struct track_options *options);
+void track_event(struct track *track, const struct event *event);
+/* Completes the model; no event may follow. */
+void track_finish(struct track *track);
+void track_free(struct track *track);
+
+#endif

@@ -1,0 +1,128 @@
+#include "analyze/track_state.h"
+
+#include "formats/xalloc.h"
+
+/* Above this every second cycle is dropped: weeks of a busy program. */
+#define MAX_CYCLES ((size_t)1 << 18)
+
+static void thin_cycles(struct model *model)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < model->n_cycles; i += 2)
+		model->cycles[kept++] = model->cycles[i];
+	model->n_cycles = kept;
+}
+
+static void add_cycle(struct track *track, struct life *life)
+{
+	struct model *model = track->model;
+
+	life->gc.process = life->process;
+	if (model->n_cycles >= MAX_CYCLES)
+		thin_cycles(model);
+	xgrow(model->cycles, model->cap_cycles, model->n_cycles + 1);
+	model->cycles[model->n_cycles++] = life->gc;
+	life->gc_last_number = life->gc.number;
+	life->gc_last_prof_cycle = life->gc.prof_cycle;
+	life->gc = (struct gc_cycle){0};
+	life->gc_seen = false;
+}
+
+/* A cycle whose end was not seen counts where its mark termination was. */
+void track_gc_flush(struct track *track, struct life *life)
+{
+	if (life->gc_seen && life->gc.mark_term)
+		add_cycle(track, life);
+	life->gc = (struct gc_cycle){0};
+	life->gc_seen = false;
+}
+
+void track_gc_start(struct track *track, const struct event *event)
+{
+	struct life *life = track_life(track, event->pid, event->time);
+
+	/* The number of the cycle is the same where the breakpoint was hit twice. */
+	if (life->gc_seen && !life->gc.mark_term)
+		return;
+	track_gc_flush(track, life);
+	life->gc_seen = true;
+	life->gc.start = event->time;
+	life->gc.number = event->v[FIELD_CYCLES];
+	life->gc.heap0 = event->v[FIELD_LIVE];
+	life->gc.goal = event->v[FIELD_GOAL];
+}
+
+void track_gc_mark_term(struct track *track, const struct event *event)
+{
+	struct life *life = track_life(track, event->pid, event->time);
+	struct process *process = life_process(track, life);
+	uint32_t cycle = track_cycle(life, event);
+	struct epoch *epoch;
+
+	if (life->has_cycle && cycle < life->cycle)
+		return;
+	track_advance(track, life, cycle, event->time);
+	epoch = &process->epochs[process->n_epochs - 1];
+	if (cycle == epoch->last_cycle)
+		epoch->end_time = event->time;
+	track_advance(track, life, cycle + 1, event->time);
+
+	if (life->gc_seen && life->gc.mark_term)
+		track_gc_flush(track, life);
+	life->gc_seen = true;
+	life->gc.mark_term = event->time;
+	life->gc.heap1 = event->v[FIELD_LIVE];
+	life->gc.prof_cycle = (uint64_t)cycle + 1;
+}
+
+static void take(uint64_t *to, const struct event *event, enum event_field field)
+{
+	if (event->v[field])
+		*to = event->v[field];
+}
+
+/* After the cycle that ends here has begun the next one, the epoch before holds what it marked. */
+static void note_heap(struct track *track, struct life *life, uint32_t ended)
+{
+	struct process *process = life_process(track, life);
+	struct epoch *epoch;
+
+	if (ended < life->base || !process->n_epochs)
+		return;
+	epoch = &process->epochs[(ended - life->base) / life->width];
+	epoch->heap_live = life->gc.heap2;
+	epoch->heap_goal = life->gc.goal;
+}
+
+void track_gc_end(struct track *track, const struct event *event)
+{
+	struct life *life = track_life(track, event->pid, event->time);
+	uint32_t cycle = track_cycle(life, event);
+	uint64_t number = event->v[FIELD_NUMGC], mark_term = event->v[FIELD_MARK_TERM];
+
+	if ((number && number == life->gc_last_number) ||
+	    (event->has & EVENT_HAS(FIELD_CYCLE) && life->gc_last_prof_cycle == cycle && cycle))
+		return;
+	track_set_rate(track, life, event->v[FIELD_RATE]);
+	track_advance(track, life, cycle, mark_term ? mark_term : event->time);
+	if (track->model->snapshots && number)
+		snapshots_cycle(track->model->snapshots, life->process, event->time, cycle, number);
+	take(&life->gc.number, event, FIELD_NUMGC);
+	take(&life->gc.start, event, FIELD_SWEEP_TERM);
+	take(&life->gc.mark, event, FIELD_MARK);
+	take(&life->gc.mark_term, event, FIELD_MARK_TERM);
+	take(&life->gc.end, event, FIELD_END);
+	take(&life->gc.heap0, event, FIELD_HEAP0);
+	take(&life->gc.heap1, event, FIELD_HEAP1);
+	take(&life->gc.heap2, event, FIELD_HEAP2);
+	take(&life->gc.goal, event, FIELD_GOAL);
+	if (!life->gc.end)
+		life->gc.end = event->time;
+	life->gc.prof_cycle = cycle;
+	life->gc.forced = event->v[FIELD_FORCED] & 0xff;
+	life->gc.procs = (uint32_t)event->v[FIELD_PROCS];
+	if (cycle)
+		note_heap(track, life, cycle - 1);
+	add_cycle(track, life);
+}

@@ -1,0 +1,305 @@
+#include "analyze/track_state.h"
+
+#include "formats/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Above these neighbours are merged. */
+#define MAX_POINTS ((size_t)1 << 16)
+/* Linux's own limit is 65,530 (vm.max_map_count): what is above it was not seen to go. */
+#define MAX_RANGES ((size_t)1 << 18)
+#define PAGE	   4096u
+
+/* From include/uapi/asm-generic/mman.h and linux/mman.h: the target's, which is always Linux. */
+#define TARGET_MAP_FIXED	0x10u
+#define TARGET_MREMAP_DONTUNMAP 4u
+
+/* ---- Address ranges --------------------------------------------------------------------- */
+
+/* The first range that ends behind address. */
+static size_t first_behind(const struct life *life, uint64_t address)
+{
+	size_t low = 0, high = life->n_ranges;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (life->ranges[middle].end > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+/* Replaces n ranges from `at` on by up to two. */
+static void splice(struct life *life, size_t at, size_t n, const struct range *by, size_t n_by)
+{
+	size_t rest = life->n_ranges - at - n;
+
+	xgrow(life->ranges, life->cap_ranges, life->n_ranges + n_by);
+	memmove(&life->ranges[at + n_by], &life->ranges[at + n], rest * sizeof(*life->ranges));
+	memcpy(&life->ranges[at], by, n_by * sizeof(*by));
+	life->n_ranges = at + n_by + rest;
+}
+
+/* Takes [start, end) out; returns how many bytes of it were there. */
+static uint64_t remove_range(struct life *life, uint64_t start, uint64_t end)
+{
+	size_t at = first_behind(life, start), n = 0, n_left = 0;
+	struct range left[2];
+	uint64_t removed = 0;
+
+	for (; at + n < life->n_ranges && life->ranges[at + n].start < end; n++) {
+		struct range range = life->ranges[at + n];
+
+		if (range.start < start)
+			left[n_left++] = (struct range){range.start, start};
+		if (range.end > end)
+			left[n_left++] = (struct range){end, range.end};
+		removed += (range.end < end ? range.end : end) -
+			   (range.start > start ? range.start : start);
+	}
+	if (n)
+		splice(life, at, n, left, n_left);
+	return removed;
+}
+
+/* Puts [start, end) in; returns how many bytes of it were not there before. */
+static uint64_t add_range(struct life *life, uint64_t start, uint64_t end)
+{
+	uint64_t before = remove_range(life, start, end);
+	struct range range = {start, end};
+	size_t at, n = 0;
+
+	if (life->n_ranges >= MAX_RANGES)
+		return end - start - before;
+	/* Neighbours that touch become one. */
+	at = first_behind(life, start);
+	if (at && life->ranges[at - 1].end == start) {
+		range.start = life->ranges[--at].start;
+		n++;
+	}
+	if (at + n < life->n_ranges && life->ranges[at + n].start == end)
+		range.end = life->ranges[at + n++].end;
+	splice(life, at, n, &range, 1);
+	return end - start - before;
+}
+
+/* ---- Series ----------------------------------------------------------------------------- */
+
+static int by_time(const void *a, const void *b)
+{
+	const struct map_point *left = a, *right = b;
+
+	return (left->time > right->time) - (left->time < right->time);
+}
+
+/* Each process's points are added up two by two; the later time stands. */
+static void thin_maps(struct model *model)
+{
+	size_t *open = xcalloc(model->n_processes, sizeof(*open)), kept = 0;
+
+	for (size_t i = 0; i < model->n_maps; i++) {
+		struct map_point point = model->maps[i];
+		size_t *at = &open[point.process];
+
+		if (*at) {
+			model->maps[*at - 1].delta += point.delta;
+			model->maps[*at - 1].time = point.time;
+			*at = 0;
+		} else {
+			model->maps[kept++] = point;
+			*at = kept;
+		}
+	}
+	free(open);
+	model->n_maps = kept;
+	qsort(model->maps, kept, sizeof(*model->maps), by_time);
+}
+
+static void add_delta(struct track *track, struct life *life, uint64_t time, int64_t delta)
+{
+	struct model *model = track->model;
+
+	if (!delta)
+		return;
+	if (model->n_maps >= MAX_POINTS)
+		thin_maps(model);
+	xgrow(model->maps, model->cap_maps, model->n_maps + 1);
+	model->maps[model->n_maps++] = (struct map_point){life->process, time, delta};
+	life_process(track, life)->mapped_net += delta;
+}
+
+/* Of two readings of a process the higher one is kept: peaks are what is looked for. */
+static void thin_rss(struct model *model)
+{
+	size_t *open = xcalloc(model->n_processes, sizeof(*open)), kept = 0;
+
+	for (size_t i = 0; i < model->n_rss; i++) {
+		struct rss_point point = model->rss[i];
+		size_t *at = &open[point.process];
+
+		if (*at) {
+			if (point.rss > model->rss[*at - 1].rss)
+				model->rss[*at - 1] = point;
+			*at = 0;
+		} else {
+			model->rss[kept++] = point;
+			*at = kept;
+		}
+	}
+	free(open);
+	model->n_rss = kept;
+}
+
+void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note)
+{
+	struct model *model = track->model;
+	struct life *life = track_life(track, note->pid, time);
+
+	if (model->n_rss >= MAX_POINTS)
+		thin_rss(model);
+	xgrow(model->rss, model->cap_rss, model->n_rss + 1);
+	model->rss[model->n_rss++] = (struct rss_point){
+		.process = life->process,
+		.time = time,
+		.rss = note->rss,
+		.anon = note->anon,
+		.file = note->file,
+		.shmem = note->shmem,
+		.swap = note->swap,
+	};
+}
+
+/* ---- System calls ----------------------------------------------------------------------- */
+
+/* Whole pages, as the kernel maps them; false for what no mapping can be. */
+static bool page_range(uint64_t start, uint64_t len, struct range *range)
+{
+	start &= ~(uint64_t)(PAGE - 1);
+	if (!len || len > UINT64_MAX - PAGE)
+		return false;
+	len = (len + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	if (start > UINT64_MAX - len || len > INT64_MAX)
+		return false;
+	*range = (struct range){start, start + len};
+	return true;
+}
+
+static int64_t mapped(const struct process *process, struct life *life, uint64_t start,
+		      uint64_t len, bool fixed)
+{
+	struct range range;
+	uint64_t added;
+
+	if (!page_range(start, len, &range))
+		return 0;
+	added = add_range(life, range.start, range.end);
+	/* A fixed mapping goes over one that is there; what was there before the recording began
+	 * is not known otherwise. */
+	if (fixed && process->attached)
+		return 0;
+	return (int64_t)added;
+}
+
+static int64_t unmapped(const struct process *process, struct life *life, uint64_t start,
+			uint64_t len)
+{
+	struct range range;
+	uint64_t removed;
+
+	if (!page_range(start, len, &range))
+		return 0;
+	removed = remove_range(life, range.start, range.end);
+	/* What is not known to be mapped was so before the recording began. */
+	return -(int64_t)(process->attached ? range.end - range.start : removed);
+}
+
+static int64_t moved_brk(struct life *life, uint64_t asked, uint64_t result)
+{
+	uint64_t before = life->brk;
+
+	/* A brk that fails returns the old end; so does one that asks for 0. */
+	if (asked && asked != result)
+		return 0;
+	life->brk = result;
+	return before ? (int64_t)(result - before) : 0;
+}
+
+static void apply(struct track *track, struct life *life, const struct pending_syscall *enter,
+		  const struct event *event)
+{
+	struct process *process = life_process(track, life);
+	const uint64_t *args = enter->args;
+	int64_t result = event->syscall.result, delta = 0;
+
+	if (result < 0 && result >= -4095)
+		return;
+	switch (enter->call) {
+	case SYSCALL_MMAP:
+		process->mmap_calls++;
+		delta = mapped(process, life, (uint64_t)result, args[1],
+			       args[3] & TARGET_MAP_FIXED);
+		break;
+	case SYSCALL_MUNMAP:
+		process->munmap_calls++;
+		delta = unmapped(process, life, args[0], args[1]);
+		break;
+	case SYSCALL_MREMAP:
+		process->mmap_calls++;
+		if (!(args[3] & TARGET_MREMAP_DONTUNMAP))
+			delta = unmapped(process, life, args[0], args[1]);
+		delta += mapped(process, life, (uint64_t)result, args[2], false);
+		break;
+	case SYSCALL_BRK:
+		process->brk_calls++;
+		delta = moved_brk(life, args[0], (uint64_t)result);
+		break;
+	case SYSCALL_MADVISE:
+		process->madvise_calls++;
+		break;
+	case SYSCALL_COUNT:
+		break;
+	}
+	add_delta(track, life, event->time, delta);
+}
+
+void track_syscall_enter(struct track *track, const struct event *event)
+{
+	bool fresh;
+	uint64_t *at = map_put(&track->pending_of, event->tid, &fresh);
+
+	if (fresh && track->n_free_pending) {
+		*at = track->free_pending[--track->n_free_pending];
+	} else if (fresh) {
+		xgrow(track->pending, track->cap_pending, track->n_pending + 1);
+		*at = track->n_pending++;
+	}
+	track->pending[*at].call = event->syscall.call;
+	memcpy(track->pending[*at].args, event->syscall.args, sizeof(event->syscall.args));
+}
+
+void track_forget_thread(struct track *track, uint32_t tid)
+{
+	uint64_t at;
+
+	if (!map_take(&track->pending_of, tid, &at))
+		return;
+	xgrow(track->free_pending, track->cap_free_pending, track->n_free_pending + 1);
+	track->free_pending[track->n_free_pending++] = (uint32_t)at;
+}
+
+void track_syscall_exit(struct track *track, const struct event *event)
+{
+	uint64_t *at = map_find(&track->pending_of, event->tid);
+	struct pending_syscall enter;
+
+	if (!at)
+		return;
+	enter = track->pending[*at];
+	track_forget_thread(track, event->tid);
+	if (enter.call == event->syscall.call)
+		apply(track, track_life(track, event->pid, event->time), &enter, event);
+}

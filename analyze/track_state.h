@@ -1,0 +1,200 @@
+#ifndef GMT_ANALYZE_TRACK_STATE_H
+#define GMT_ANALYZE_TRACK_STATE_H
+
+/* What the parts of track share while events come in. Nothing outside of track includes this. */
+
+#include "analyze/event.h"
+#include "analyze/model.h"
+#include "analyze/snapshots.h"
+#include "analyze/tablecheck.h"
+#include "analyze/track.h"
+#include "common/map.h"
+#include "common/stackset.h"
+
+#define NONE UINT32_MAX
+
+/* A bucket of the runtime's heap profile: one stack and one object size. */
+struct bucket {
+	uint64_t address; /* 0: stands for a site whose births name no bucket */
+	uint64_t size;
+	double est_bytes; /* what one sample of it stands for, at the rate of its generation */
+	uint32_t site;
+	uint32_t rate_generation;
+	uint32_t check; /* its place in the table check; NONE */
+	bool partial;	/* its stack is not wholly known yet: site is its own */
+};
+
+/* A sampled object that is alive. */
+struct object {
+	uint64_t time;
+	uint32_t bucket, cycle;
+	uint32_t tid, goid; /* of its birth, to know a repeated event by */
+};
+
+/* A stretch of address space. */
+struct range {
+	uint64_t start, end;
+};
+
+/* A process from its exec (or the first sign of it) to its end or next exec. */
+struct life {
+	uint32_t process; /* index into model.processes */
+	uint32_t pid;
+	bool finished;
+	int go_minor; /* of go1.N; -1 unknown */
+
+	/* Epochs: each holds `width` cycles, the first begins at `base` */
+	bool has_cycle;
+	uint32_t base, cycle, width;
+	uint32_t n_sites;
+
+	uint64_t rate;
+	uint32_t rate_generation;
+
+	struct bucket *buckets;
+	size_t n_buckets, cap_buckets;
+	struct map bucket_of;	   /* address -> index of its newest generation */
+	struct map bucket_of_site; /* (site, size) -> index, for births that name no bucket */
+
+	struct object *objects;
+	size_t n_objects, cap_objects;
+	uint32_t *free_objects;
+	size_t n_free, cap_free;
+	struct map live;	/* address -> index of the object */
+	struct map generations; /* (site, birth cycle) -> objects alive */
+
+	/* The first reading of the bucket table, until all its parts are here */
+	struct note_table_entry *seed;
+	size_t n_seed, cap_seed;
+	uint32_t seed_part; /* the next one; NONE: done, or a part is missing */
+
+	struct gc_cycle gc; /* the cycle in progress, as far as it was seen */
+	bool gc_seen;
+	uint64_t gc_last_number, gc_last_prof_cycle;
+
+	struct range *ranges; /* known to be mapped, in order, apart from one another */
+	size_t n_ranges, cap_ranges;
+	uint64_t brk;
+};
+
+/* What is kept beside model.sites[i] while counting. */
+struct site_state {
+	uint32_t life;
+	uint32_t cap;	       /* epochs that its arrays have room for */
+	uint32_t gen_count;    /* distinct birth cycles among the living */
+	uint32_t gen_from;     /* generations[] is filled in before this epoch */
+	uint32_t recent_cycle; /* objects alive of this birth cycle are counted here, */
+	uint32_t recent_count; /* not in life.generations */
+	uint32_t first_cycle;
+	bool seeded; /* the bucket table had objects of it */
+	bool gone;   /* merged into another */
+};
+
+/* What is known of a pid before, and unless, anything of interest happens to it. */
+struct pid_entry {
+	uint32_t pid;
+	uint32_t life; /* NONE */
+	uint64_t start;
+	bool exited;
+	char comm[16];
+	char *exe; /* the first file mapped executable; NULL */
+};
+
+struct pending_syscall {
+	enum event_syscall call;
+	uint64_t args[6];
+};
+
+struct track {
+	struct model *model;
+	struct track_options options;
+	struct life *lives;
+	size_t n_lives, cap_lives;
+	struct site_state *site_states; /* parallel to model.sites */
+	size_t cap_site_states;
+	struct map site_of; /* (process, stack) -> site */
+	struct stackset stacks;
+
+	struct pid_entry *pids;
+	size_t n_pids, cap_pids;
+	uint32_t *free_pids;
+	size_t n_free_pids, cap_free_pids;
+	struct map pid_of; /* pid -> index into pids */
+	uint32_t last_pid; /* looked up last */
+	uint32_t last_life;
+
+	struct pending_syscall *pending;
+	size_t n_pending, cap_pending;
+	uint32_t *free_pending;
+	size_t n_free_pending, cap_free_pending;
+	struct map pending_of; /* tid -> index into pending */
+
+	struct tablecheck *check;
+	bool finished;
+};
+
+/* ---- track_process.c: who is who ---- */
+
+/* The life of a pid that something of interest happens to; begun if need be. */
+struct life *track_life(struct track *track, uint32_t pid, uint64_t time);
+void track_comm(struct track *track, const struct event *event);
+void track_exec(struct track *track, const struct event *event);
+void track_fork(struct track *track, const struct event *event);
+void track_exit(struct track *track, const struct event *event);
+void track_mmap_record(struct track *track, const struct event *event);
+void track_process_note(struct track *track, uint64_t time, const struct note_process *note);
+void track_set_rate(struct track *track, struct life *life, uint64_t rate);
+/* The profile cycle an event was stamped with; the current one where it has no stamp. */
+uint32_t track_cycle(const struct life *life, const struct event *event);
+
+/* ---- track_site.c: buckets, sites and their epochs ---- */
+
+struct bucket *track_bucket_at_birth(struct track *track, struct life *life,
+				     const struct event *event);
+/* The bucket at an address, made if need be; size 0 where unknown. */
+struct bucket *track_bucket(struct track *track, struct life *life, uint64_t address,
+			    uint64_t size);
+void track_bucket_note(struct track *track, uint64_t time, const struct note_bucket *note);
+/* Goes on to the epoch that holds cycle, where that is a later one. time ends those before it. */
+void track_advance(struct track *track, struct life *life, uint32_t cycle, uint64_t time);
+/* The index of the epoch that holds cycle, with room for it in the arrays of site. */
+uint32_t track_epoch(struct track *track, struct life *life, uint32_t site, uint32_t cycle);
+struct tally *track_unseen(struct track *track, uint32_t site, uint32_t epoch);
+/* One object of that birth cycle more or less is alive at site. */
+void track_generation(struct track *track, struct life *life, uint32_t site, uint32_t cycle,
+		      int change);
+/* Merges what turned out to have the same stack; the arrays of sites get their final length. */
+void track_finish_sites(struct track *track, struct life *life);
+
+/* ---- track_heap.c: objects ---- */
+
+void track_birth(struct track *track, const struct event *event);
+void track_death(struct track *track, const struct event *event);
+/* Counts what is alive, frees what the life held. */
+void track_finish_life(struct track *track, struct life *life);
+
+/* ---- track_table.c ---- */
+
+void track_table_note(struct track *track, uint64_t time, const struct note_table *note,
+		      bool usable);
+
+/* ---- track_gc.c ---- */
+
+void track_gc_start(struct track *track, const struct event *event);
+void track_gc_mark_term(struct track *track, const struct event *event);
+void track_gc_end(struct track *track, const struct event *event);
+void track_gc_flush(struct track *track, struct life *life);
+
+/* ---- track_maps.c ---- */
+
+void track_syscall_enter(struct track *track, const struct event *event);
+void track_syscall_exit(struct track *track, const struct event *event);
+void track_forget_thread(struct track *track, uint32_t tid);
+void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note);
+
+static inline struct process *life_process(const struct track *track, const struct life *life)
+{
+	return &track->model->processes[life->process];
+}
+
+#endif
