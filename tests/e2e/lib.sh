@@ -129,6 +129,15 @@ event_groups() {
 	sed -n 's/^[pr]:\([^/ ]*\)\/.*/\1/p' $tracing/uprobe_events 2>/dev/null | sort -u
 }
 
+# The groups of recorders that are no longer there.
+orphaned_groups() {
+	local group pid
+	for group in $(event_groups | grep ^gmt_); do
+		pid=${group#gmt_}
+		[ -e "/proc/${pid%%_*}" ] || echo "$group"
+	done
+}
+
 # nothing_left NAME PID: no dynamic event of the recorder that had this PID is left.
 nothing_left() {
 	local left

@@ -9,7 +9,7 @@ import (
 	"flag"
 	"os"
 	"runtime"
-	_ "runtime/pprof"
+	"runtime/pprof"
 	"sync"
 	"syscall"
 	"time"
@@ -59,6 +59,7 @@ type set struct {
 
 func main() {
 	count := flag.Int("count", 3, "threads in each set")
+	heap := flag.String("heap", "", "heap dump at the end into this file")
 	flag.Parse()
 
 	var done sync.WaitGroup
@@ -81,4 +82,14 @@ func main() {
 	}
 	close(stop)
 	done.Wait()
+	if *heap != "" {
+		file, err := os.Create(*heap)
+		if err == nil {
+			err = pprof.Lookup("heap").WriteTo(file, 0)
+		}
+		if err != nil {
+			panic(err)
+		}
+		file.Close()
+	}
 }
