@@ -11,6 +11,8 @@
 #include <tracefs/tracefs.h>
 #include <unistd.h>
 
+#define REMOVE_TRIES 200 /* of 10 ms */
+
 struct probes {
 	char *prefix; /* of the groups: gmt_<pid>_<random> */
 	size_t n_groups;
@@ -119,6 +121,7 @@ static struct trace_event *append_event(struct probes *probes, const char *syste
 		.system = xstrdup(system),
 		.name = xstrdup(name),
 		.id = id,
+		.period = 1,
 	};
 	return event;
 }
@@ -137,10 +140,10 @@ static char *kernel_complaint(void)
 }
 
 static struct error *install_probe(struct probes *probes, const char *group,
-				   const struct probe *probe, const char *exe_ref)
+				   const struct probe *probe, const char *exe_ref,
+				   struct trace_event **event)
 {
 	struct tracefs_dynevent *dynevent;
-	struct trace_event *event;
 	char *args = fetch_args(probe);
 	uint64_t id;
 
@@ -162,21 +165,27 @@ static struct error *install_probe(struct probes *probes, const char *group,
 	probes->dynevents[probes->n_dynevents++] = dynevent;
 	if (!event_id(group, probe->event, &id))
 		return error_new("tracefs does not give the id of %s:%s", group, probe->event);
-	event = append_event(probes, group, probe->event, id);
-	event->filter = probe->filter;
-	event->callchain = probe->callchain;
+	*event = append_event(probes, group, probe->event, id);
+	(*event)->filter = probe->filter;
+	(*event)->callchain = probe->callchain;
 	return NULL;
 }
 
-struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref)
+struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref,
+			     uint64_t alloc_period)
 {
 	char *group = probes->n_groups ? xasprintf("%s_%zu", probes->prefix, probes->n_groups)
 				       : xstrdup(probes->prefix);
 	struct error *err = NULL;
 
 	probes->n_groups++;
-	for (size_t i = 0; i < plan->n_probes && !err; i++)
-		err = install_probe(probes, group, &plan->probes[i], exe_ref);
+	for (size_t i = 0; i < plan->n_probes && !err; i++) {
+		struct trace_event *event = NULL;
+
+		err = install_probe(probes, group, &plan->probes[i], exe_ref, &event);
+		if (event && plan->probes[i].role == ROLE_ALLOC && alloc_period > 1)
+			event->period = alloc_period;
+	}
 	free(group);
 	return err;
 }
@@ -230,6 +239,17 @@ void probes_unlock(struct probes *probes)
 	probes->lock_fd = -1;
 }
 
+/* The kernel lets go of a closed event a moment later: until then it answers EBUSY. */
+static bool remove_event(struct tracefs_dynevent *dynevent)
+{
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (tracefs_dynevent_destroy(dynevent, false) == 0)
+			return true;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	return false;
+}
+
 size_t probes_close(struct probes *probes)
 {
 	size_t left = 0;
@@ -237,7 +257,7 @@ size_t probes_close(struct probes *probes)
 	if (!probes)
 		return 0;
 	for (size_t i = 0; i < probes->n_dynevents; i++) {
-		if (tracefs_dynevent_destroy(probes->dynevents[i], false) != 0)
+		if (!remove_event(probes->dynevents[i]))
 			left++;
 		tracefs_dynevent_free(probes->dynevents[i]);
 	}

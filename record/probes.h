@@ -25,6 +25,7 @@ struct trace_event {
 	char *system, *name;
 	uint64_t id;	    /* for perf_event_attr.config */
 	const char *filter; /* of the plan; NULL for none */
+	uint64_t period;    /* one sample for so many hits */
 	bool callchain;
 };
 
@@ -38,9 +39,11 @@ struct error *probes_open(struct probes **probes, size_t *removed);
 
 /*
  * Creates the events of a plan on the executable that exe_ref names. Each executable of a
- * recording has a group of its own, since its events have the same names.
+ * recording has a group of its own, since its events have the same names. Of the allocation entry
+ * points one hit in alloc_period is recorded.
  */
-struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref);
+struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref,
+			     uint64_t alloc_period);
 
 /*
  * Where an array field lies in the raw data of an event: offset and number of 8-byte elements.

@@ -137,7 +137,8 @@ static struct error *install_events(struct recording *r)
 			 removed);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		if (!has_probes_already(r, i))
-			TRY(probes_install(r->probes, &r->plans[i], r->targets[i].exe_ref));
+			TRY(probes_install(r->probes, &r->plans[i], r->targets[i].exe_ref,
+					   r->options->every));
 	}
 	add_memory_calls(r);
 	events = probes_events(r->probes, &n);

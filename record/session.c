@@ -72,7 +72,7 @@ static struct perf_event_attr trace_attr(const struct session_options *options,
 
 	attr.type = PERF_TYPE_TRACEPOINT;
 	attr.config = event->id;
-	attr.sample_period = 1;
+	attr.sample_period = event->period;
 	attr.watermark = 1;
 	attr.wakeup_watermark = watermark;
 	if (event->callchain) {
