@@ -1,5 +1,6 @@
 #include "record/watch.h"
 
+#include "common/go_globals.h"
 #include "formats/note.h"
 #include "formats/xalloc.h"
 #include "record/buckets.h"
@@ -73,11 +74,9 @@ static void emit(struct watch *w, uint64_t time, struct buffer *payload)
 /* The address of a runtime variable in the process; 0 where the binary does not tell. */
 static uint64_t global_address(const struct watch *w, const char *name)
 {
-	uint64_t address, size;
+	uint64_t address;
 
-	return gobin_data_symbol(w->target->bin, name, &address, &size)
-		       ? address + w->process.load_bias
-		       : 0;
+	return gobin_global(w->target->bin, name, &address) ? address + w->process.load_bias : 0;
 }
 
 static void open_buckets(struct watch *w)
