@@ -1,5 +1,6 @@
 #include "record/plan_fetch.h"
 
+#include "common/go_globals.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
@@ -89,9 +90,9 @@ static char *argument(const struct fetcher *f, int n)
 static char *global_expr(const struct fetcher *f, const struct role_field *field, int offset)
 {
 	const struct probe *probe = f->probe;
-	uint64_t address, size, base = probe->address - probe->file_offset;
+	uint64_t address, base = probe->address - probe->file_offset;
 
-	if (!gobin_data_symbol(f->bin, field->global, &address, &size))
+	if (!gobin_global(f->bin, field->global, &address))
 		return NULL;
 	address += (uint64_t)offset;
 	/* "@+N" is N bytes from where the file's first byte would be mapped. */
