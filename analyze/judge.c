@@ -1,0 +1,251 @@
+#include "analyze/judge.h"
+
+#include "analyze/judge_evidence.h"
+#include "analyze/judge_text.h"
+#include "analyze/stats.h"
+#include "formats/xalloc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The greatest p-value of a leak, whatever the number of sites. */
+#define MAX_P_VALUE 0.01
+/* Sampled objects below which even a site that frees all of them is not called steady. */
+#define MIN_OBJECTS 8
+/* The odds from which growth is taken to have ended. */
+#define OVER 5
+
+static struct judge_options with_defaults(const struct judge_options *given)
+{
+	struct judge_options options = {0};
+
+	if (given)
+		options = *given;
+	if (options.false_discovery <= 0)
+		options.false_discovery = 0.05;
+	if (!options.min_cycles)
+		options.min_cycles = 8;
+	if (!options.min_survivors)
+		options.min_survivors = 5;
+	if (options.leak_confidence <= 0)
+		options.leak_confidence = 0.9;
+	if (options.likely_confidence <= 0)
+		options.likely_confidence = 0.5;
+	return options;
+}
+
+static bool enough_evidence(const struct judge_options *options, const struct judge_evidence *ev)
+{
+	double settled = 0;
+
+	for (size_t i = ev->warm_end; i < ev->axis->n; i++)
+		settled += ev->axis->cycles[i];
+	return ev->axis->n_cycles >= (double)options->min_cycles && settled >= 3 &&
+	       ev->survivors >= (double)options->min_survivors;
+}
+
+/* The odds that the growth has ended: by what the window of old births shows, and for the time
+ * after it, in which they show nothing, by the live objects alone. */
+static double ended_odds(const struct judge_evidence *ev)
+{
+	double blind = 1;
+	double odds;
+
+	if (ev->old_end && ev->axis->span > 0)
+		blind = 1 - ev->axis->end[ev->old_end - 1] / ev->axis->span;
+	odds = (1 - blind) * fmax(ev->stopped, 0.3 * ev->flat) + blind * ev->flat_or_blind;
+	/* What has slowed down once is the likelier to do so again. */
+	return ev->settled > 0 ? 3 * odds : odds;
+}
+
+/* The probability of a leak: it grows at all, the growth has not ended, and the old neither fade
+ * nor are freed. */
+static double leak_confidence(const struct judge_evidence *ev, double chance)
+{
+	return (1 - chance) / (1 + ended_odds(ev)) / (1 + 0.3 * ev->faded) * ev->not_freed;
+}
+
+static bool came_down(const struct judge_evidence *ev)
+{
+	double range = ev->peak - fmin(ev->lowest, ev->last);
+
+	return ev->peak - ev->last >= 0.5 * range && ev->drop_z > 3;
+}
+
+/* What a site that is no leak is. Sets the verdict and how sure it is. */
+static void classify_innocent(const struct judge_options *options, const struct judge_evidence *ev,
+			      struct candidate *candidate)
+{
+	double objects = (double)(ev->site->births + ev->site->unmatched_deaths);
+	double ended = ended_odds(ev), rise = ev->last - ev->lowest;
+	double half_z = ev->half_error > 0 ? ev->half_rise / ev->half_error : 0;
+
+	candidate->verdict = VERDICT_TOO_LITTLE;
+	candidate->confidence = 1;
+	if (ev->axis->n_cycles < (double)options->min_cycles || ev->live.n < 4 ||
+	    objects < MIN_OBJECTS)
+		return;
+	if (came_down(ev)) {
+		candidate->verdict = VERDICT_BURST;
+		candidate->confidence = stats_normal_cdf(ev->drop_z - 1.5);
+	} else if (half_z >= 2.5 && ev->fall < 0.5 * ev->half_rise && ended < OVER) {
+		candidate->verdict = VERDICT_GROWING;
+		candidate->confidence = stats_normal_cdf(half_z - 1);
+	} else if (ev->reached > 0.1 && rise >= (double)options->min_survivors &&
+		   rise > 3 * sqrt(ev->jitter) && ev->fall < 0.5 * rise) {
+		bool freed = ev->all_kept < 0.5;
+
+		candidate->verdict = freed ? VERDICT_CACHE : VERDICT_RAMP_UP;
+		candidate->confidence = 1 - ev->all_kept / (1 + ended);
+		if (!freed)
+			candidate->confidence = fmax(ended / (1 + ended), -expm1(-ev->settled));
+	} else {
+		candidate->verdict = VERDICT_STEADY;
+		candidate->confidence =
+			objects / (objects + 4) * (1 - leak_confidence(ev, ev->p_value));
+	}
+}
+
+static void fill(struct candidate *candidate, const struct judge_evidence *ev)
+{
+	double cycles = 0, with_survivors = 0, share;
+
+	for (size_t i = 0; i < ev->live.n; i++) {
+		cycles += ev->axis->cycles[i];
+		with_survivors += fmin(ev->axis->cycles[i], ev->site->alive[i].objects);
+	}
+	candidate->generations = (uint32_t)with_survivors;
+	if (cycles > (double)ev->live.n && ev->generations < with_survivors)
+		candidate->generations = ev->generations;
+	candidate->generations_trend = ev->generations_rise;
+	candidate->growth = ev->growth * 3600;
+	candidate->growth_low = ev->growth_low * 3600;
+	candidate->growth_high = ev->growth_high * 3600;
+	candidate->p_value = ev->p_value;
+	candidate->survival = ev->survival;
+	candidate->survival_age = ev->survival_age;
+	candidate->survivors = (uint64_t)ev->tested_alive;
+	candidate->live_bytes = ev->tested_bytes;
+	share = ev->site->live ? ev->tested_alive / (double)ev->site->live : 0;
+	candidate->live_bytes_error = 1.96 * sqrt(ev->site->est_live_variance * share);
+}
+
+static void classify(const struct judge_options *options, const struct judge_evidence *ev,
+		     struct candidate *candidate)
+{
+	double confidence = leak_confidence(ev, fmin(1, candidate->q_value));
+	bool grows = candidate->q_value <= options->false_discovery &&
+		     candidate->p_value <= MAX_P_VALUE && ev->growth_low > 0;
+
+	if (enough_evidence(options, ev) && grows && confidence >= options->likely_confidence) {
+		candidate->verdict =
+			confidence >= options->leak_confidence ? VERDICT_LEAK : VERDICT_LIKELY_LEAK;
+		candidate->confidence = confidence;
+		return;
+	}
+	classify_innocent(options, ev, candidate);
+	candidate->confidence = fmin(0.99, fmax(0.01, candidate->confidence));
+}
+
+/* False discovery is controlled among the sites that have enough evidence to be called a leak. */
+static void control_discovery(const struct judge_options *options,
+			      const struct judge_evidence *evidence, struct candidate *candidates,
+			      size_t n)
+{
+	double *p = xcalloc(n + 1, sizeof(*p)), *q = xcalloc(n + 1, sizeof(*q));
+	size_t tested = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (enough_evidence(options, &evidence[i]))
+			p[tested++] = candidates[i].p_value;
+	stats_benjamini_hochberg(p, tested, q);
+	tested = 0;
+	for (size_t i = 0; i < n; i++)
+		candidates[i].q_value = enough_evidence(options, &evidence[i]) ? q[tested++] : 1;
+	free(p);
+	free(q);
+}
+
+/* Leaks first, then what grows, then the rest, then what cannot be judged. */
+static int group(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_LEAK:
+		return 0;
+	case VERDICT_LIKELY_LEAK:
+		return 1;
+	case VERDICT_GROWING:
+		return 2;
+	case VERDICT_TOO_LITTLE:
+		return 4;
+	default:
+		return 3;
+	}
+}
+
+static double weight(const struct candidate *candidate)
+{
+	if (group(candidate->verdict) <= 2)
+		return candidate->growth * candidate->confidence;
+	return candidate->live_bytes;
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (group(x->verdict) != group(y->verdict))
+		return group(x->verdict) - group(y->verdict);
+	if (weight(x) != weight(y))
+		return weight(x) > weight(y) ? -1 : 1;
+	return (x->site > y->site) - (x->site < y->site);
+}
+
+static void clear_candidates(struct model *model)
+{
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		free(model->candidates[i].evidence);
+		free(model->candidates[i].advice);
+	}
+	model->n_candidates = 0;
+}
+
+void judge(struct model *model, const struct judge_options *given)
+{
+	struct judge_options options = with_defaults(given);
+	struct judge_axis *axes = xcalloc(model->n_processes + 1, sizeof(*axes));
+	struct judge_evidence *evidence = xcalloc(model->n_sites + 1, sizeof(*evidence));
+	size_t n = 0;
+
+	clear_candidates(model);
+	xgrow(model->candidates, model->cap_candidates, model->n_sites);
+	for (size_t i = 0; i < model->n_processes; i++)
+		judge_axis_init(&axes[i], model, &model->processes[i]);
+	for (size_t i = 0; i < model->n_sites; i++) {
+		const struct site *site = &model->sites[i];
+
+		if (site->process >= model->n_processes ||
+		    !(site->births || site->unmatched_deaths))
+			continue;
+		judge_evidence_init(&evidence[n], site, &axes[site->process]);
+		model->candidates[n] = (struct candidate){.site = (uint32_t)i};
+		fill(&model->candidates[n], &evidence[n]);
+		n++;
+	}
+	model->n_candidates = n;
+	control_discovery(&options, evidence, model->candidates, n);
+	for (size_t i = 0; i < n; i++) {
+		struct candidate *candidate = &model->candidates[i];
+
+		classify(&options, &evidence[i], candidate);
+		candidate->evidence = judge_evidence_text(model, &evidence[i], candidate);
+		candidate->advice = judge_advice_text(model, &options, &evidence[i], candidate);
+	}
+	for (size_t i = 0; i < model->n_processes; i++)
+		judge_axis_free(&axes[i]);
+	free(axes);
+	free(evidence);
+	if (n)
+		qsort(model->candidates, n, sizeof(*model->candidates), compare_candidates);
+}

@@ -1,0 +1,292 @@
+#include "analyze/judge_evidence.h"
+
+#include "analyze/stats.h"
+#include "formats/xalloc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void judge_axis_init(struct judge_axis *axis, const struct model *model,
+		     const struct process *process)
+{
+	uint64_t start = process->start > model->first_time ? process->start : model->first_time;
+	double mean;
+	size_t n = 0;
+
+	while (n < process->n_epochs && process->epochs[n].end_time)
+		n++;
+	memset(axis, 0, sizeof(*axis));
+	axis->n = n;
+	axis->attached = process->attached;
+	axis->end = xcalloc(n + 1, sizeof(double));
+	axis->cycles = xcalloc(n + 1, sizeof(double));
+	axis->age = xcalloc(n + 1, sizeof(double));
+	for (size_t i = 0; i < n; i++) {
+		const struct epoch *epoch = &process->epochs[i];
+		double end = epoch->end_time > start ? (double)(epoch->end_time - start) / 1e9 : 0;
+
+		axis->end[i] = fmax(end, judge_axis_begin(axis, i));
+		axis->cycles[i] = 1;
+		if (epoch->last_cycle > epoch->first_cycle)
+			axis->cycles[i] += (double)(epoch->last_cycle - epoch->first_cycle);
+		axis->n_cycles += axis->cycles[i];
+	}
+	axis->span = n ? axis->end[n - 1] : 0;
+	mean = n ? axis->span / axis->n_cycles : 0;
+	/* Cycles that are forced in quick succession give nothing the time to die: an object is as
+	 * old as the cycles it has seen, but not older than the time it has had. */
+	for (size_t i = 0; i < n; i++) {
+		double cycles =
+			(double)(process->epochs[n - 1].last_cycle - process->epochs[i].last_cycle);
+
+		axis->age[i] = cycles;
+		if (mean > 0)
+			axis->age[i] = fmin(cycles, (axis->span - axis->end[i]) / mean);
+	}
+}
+
+void judge_axis_free(struct judge_axis *axis)
+{
+	free(axis->end);
+	free(axis->cycles);
+	free(axis->age);
+}
+
+double judge_axis_begin(const struct judge_axis *axis, size_t i)
+{
+	return i ? axis->end[i - 1] : 0;
+}
+
+double judge_sum_objects(const struct tally *tally, size_t from, size_t to)
+{
+	double sum = 0;
+
+	for (size_t i = from; i < to; i++)
+		sum += tally[i].objects;
+	return sum;
+}
+
+static void build_series(struct judge_evidence *ev)
+{
+	const struct judge_axis *axis = ev->axis;
+	const struct site *site = ev->site;
+	struct judge_series *live = &ev->live;
+	double objects = 0, bytes = 0;
+
+	live->n = axis->n > 1 ? axis->n - 1 : 0;
+	live->time = xcalloc(live->n + 1, sizeof(double));
+	live->objects = xcalloc(live->n + 1, sizeof(double));
+	live->bytes = xcalloc(live->n + 1, sizeof(double));
+	for (size_t i = 0; i < live->n; i++) {
+		const struct tally *died = &site->died[i + 1], *unseen = &site->died_unseen[i + 1];
+		/* Of an epoch of several cycles only the first cycle's deaths were found by the
+		 * mark that ends this one. */
+		double share = 1 / axis->cycles[i + 1];
+
+		objects += site->born[i].objects;
+		objects -= (double)site->died[i].objects + site->died_unseen[i].objects;
+		bytes += site->born[i].est_bytes;
+		bytes -= site->died[i].est_bytes + site->died_unseen[i].est_bytes;
+		live->time[i] = axis->end[i];
+		live->objects[i] = objects - share * ((double)died->objects + unseen->objects);
+		live->bytes[i] = bytes - share * (died->est_bytes + unseen->est_bytes);
+	}
+	for (size_t i = 0; i < live->n; i++) {
+		ev->tested_births += site->born[i].objects;
+		ev->tested_alive += site->alive[i].objects;
+		ev->tested_bytes += site->alive[i].est_bytes;
+	}
+}
+
+void judge_sum_window(struct judge_evidence *ev)
+{
+	const struct tally *alive = ev->site->alive;
+	double squares = 0;
+
+	ev->survivors = ev->survivor_bytes = ev->survivor_size = ev->spread = ev->window = 0;
+	for (size_t i = ev->warm_end; i < ev->old_end; i++) {
+		if (!alive[i].objects)
+			continue;
+		ev->survivors += alive[i].objects;
+		ev->survivor_bytes += alive[i].est_bytes;
+		squares += alive[i].est_bytes * alive[i].est_bytes / alive[i].objects;
+		ev->spread += fmin(ev->axis->cycles[i], alive[i].objects);
+	}
+	if (ev->survivor_bytes > 0)
+		ev->survivor_size = squares / ev->survivor_bytes;
+	if (ev->old_end > ev->warm_end)
+		ev->window =
+			ev->axis->end[ev->old_end - 1] - judge_axis_begin(ev->axis, ev->warm_end);
+}
+
+static void sum_old_deaths(struct judge_evidence *ev, double age)
+{
+	double cycles = 0;
+
+	ev->died_old = ev->died_unseen = ev->unseen_bytes = ev->unseen_window = 0;
+	for (size_t k = (size_t)age + 1; k < MODEL_AGES; k++)
+		ev->died_old += (double)ev->site->died_at_age[k];
+	/* What dies without a birth seen is older than the recording. */
+	for (size_t i = 0; i < ev->axis->n; i++) {
+		if (cycles >= age) {
+			ev->died_unseen += ev->site->died_unseen[i].objects;
+			ev->unseen_bytes += ev->site->died_unseen[i].est_bytes;
+			ev->unseen_window += ev->axis->end[i] - judge_axis_begin(ev->axis, i);
+		}
+		cycles += ev->axis->cycles[i];
+	}
+	ev->died_old += ev->died_unseen;
+}
+
+static void set_old_age(struct judge_evidence *ev, double age)
+{
+	ev->old_age = age;
+	ev->old_end = 0;
+	while (ev->old_end < ev->axis->n && ev->axis->age[ev->old_end] >= age)
+		ev->old_end++;
+	sum_old_deaths(ev, age);
+	judge_sum_window(ev);
+}
+
+/*
+ * From which age an object counts as old: the least from which on nearly none is found dead, so
+ * that what a site churns through is out of the picture; where there is none, the age after which
+ * the smallest share dies. Half of the recording must remain to be judged.
+ */
+static void choose_old_age(struct judge_evidence *ev)
+{
+	static const double ages[] = {3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 61};
+	double best = INFINITY, best_age = ages[0];
+
+	for (size_t i = 0; i < sizeof(ages) / sizeof(*ages); i++) {
+		double share;
+
+		set_old_age(ev, ages[i]);
+		if (i && (ev->survivors < 5 || ev->window < ev->axis->span / 2))
+			break;
+		share = (ev->died_old + 0.5) / (ev->died_old + ev->survivors + 1);
+		if (share < best) {
+			best = share;
+			best_age = ages[i];
+		}
+		if (ev->died_old <= 0.04 * ev->survivors)
+			break;
+	}
+	set_old_age(ev, best_age);
+}
+
+size_t judge_point_at(const struct judge_evidence *ev, double share)
+{
+	double time = share * ev->live.time[ev->live.n - 1];
+	size_t i = 0;
+
+	while (i + 1 < ev->live.n && ev->live.time[i] < time)
+		i++;
+	return i;
+}
+
+/* What was there at point i and has gone since, and what has come: where births and deaths go on
+ * at the same rates, each has the variance of its count. */
+double judge_net_rise(const struct judge_evidence *ev, size_t i, double *variance)
+{
+	const struct site *site = ev->site;
+	size_t last = ev->live.n - 1;
+	double net = ev->live.objects[last] - ev->live.objects[i];
+	double unseen = judge_sum_objects(site->died_unseen, 0, last + 2);
+	double gone = ev->live.objects[i] + unseen - judge_sum_objects(site->alive, 0, i + 1);
+
+	*variance = fmax(1, fmax(2 * fmax(gone, 0) + net, ev->jitter));
+	return net;
+}
+
+static double middle_of_three(const double *v, size_t i, size_t n)
+{
+	double a = v[i ? i - 1 : 0], b = v[i], c = v[i + 1 < n ? i + 1 : n - 1];
+
+	return fmax(fmin(a, b), fmin(fmax(a, b), c));
+}
+
+static void weigh_shape(struct judge_evidence *ev)
+{
+	const struct judge_series *live = &ev->live;
+	double greatest, error, drop;
+	size_t half, peak = 0;
+
+	if (live->n < 2)
+		return;
+	ev->last = middle_of_three(live->objects, live->n - 1, live->n);
+	ev->lowest = ev->axis->attached ? INFINITY : 0;
+	greatest = -INFINITY;
+	for (size_t i = 0; i < live->n; i++) {
+		double value = middle_of_three(live->objects, i, live->n);
+
+		if (value > greatest) {
+			greatest = value;
+			peak = i;
+		}
+		ev->lowest = fmin(ev->lowest, value);
+		ev->fall = fmax(ev->fall, greatest - value);
+	}
+	ev->peak = greatest;
+	drop = -judge_net_rise(ev, peak, &error);
+	ev->drop_z = drop / sqrt(error);
+	for (size_t i = live->n; i-- > 0;) {
+		if (live->objects[i] < ev->lowest + 0.9 * (ev->last - ev->lowest) - 1)
+			break;
+		ev->reached = live->time[i] / live->time[live->n - 1];
+	}
+	half = judge_point_at(ev, 0.5);
+	ev->half_rise = judge_net_rise(ev, half, &error);
+	ev->half_error = sqrt(error);
+	ev->generations = ev->site->generations[live->n];
+	for (size_t i = half + 1; i <= live->n; i++)
+		ev->generations_rise += ev->site->generations[i] > ev->site->generations[i - 1];
+	ev->generations_rise /= (double)(live->n - half);
+}
+
+static void weigh_survival(struct judge_evidence *ev)
+{
+	double died[MODEL_AGES], live[MODEL_AGES], survival[MODEL_AGES];
+
+	for (size_t i = 0; i < MODEL_AGES; i++) {
+		died[i] = (double)ev->site->died_at_age[i];
+		live[i] = (double)ev->site->live_at_age[i];
+		if (died[i] > 0)
+			ev->oldest_death = (uint32_t)i;
+	}
+	ev->survival_age = (uint32_t)stats_kaplan_meier(died, live, MODEL_AGES, survival, NULL);
+	ev->survival = survival[ev->survival_age];
+}
+
+void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
+			 const struct judge_axis *axis)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->site = site;
+	ev->axis = axis;
+	build_series(ev);
+	choose_old_age(ev);
+	if (!axis->attached && ev->old_end > 2) {
+		/* In its first cycle a program sets itself up. */
+		ev->warm_end = 1;
+		judge_sum_window(ev);
+	}
+	judge_cut_warm_up(ev);
+	judge_continuing(ev);
+	/* An eighth: what a real leak loses at most, where a cache that has just begun to evict
+	 * loses more. */
+	ev->not_freed = stats_beta_cdf(0.12, ev->died_old + 1, ev->survivors + 1);
+	ev->all_kept = stats_beta_cdf(0.12, ev->died_old + 1,
+				      judge_sum_objects(site->alive, 0, ev->old_end) + 1);
+	ev->p_value = stats_binomial_tail(ev->survivors / ev->clumping,
+					  (ev->survivors + ev->died_old) / ev->clumping, 0.5);
+	weigh_shape(ev);
+	weigh_survival(ev);
+	judge_growth(ev);
+	/* There are as many of these as there are sites: only the figures are kept. */
+	free(ev->live.time);
+	free(ev->live.objects);
+	free(ev->live.bytes);
+	ev->live.time = ev->live.objects = ev->live.bytes = NULL;
+}

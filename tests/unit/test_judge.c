@@ -1,0 +1,455 @@
+#include "analyze/judge.h"
+
+#include "tests/unit/families.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define VERDICTS (VERDICT_TOO_LITTLE + 1)
+
+/* Of each kind of site; GMT_JUDGE_SEEDS asks for another number. */
+static size_t seeds(void)
+{
+	const char *text = getenv("GMT_JUDGE_SEEDS");
+
+	return text ? strtoul(text, NULL, 10) : 300;
+}
+
+/* One recording with one site of a kind. */
+struct trial {
+	struct sim sim;
+	struct model model;
+	double growth; /* the truth, bytes a second */
+	const struct candidate *candidate;
+};
+
+static void trial_run(struct trial *trial, size_t kind, size_t seed, double few, double many)
+{
+	struct random random = {seed * 77 + kind * 1000003};
+	size_t cycles = (size_t)(few * exp(random_uniform(&random) * log(many / few)));
+
+	trial->sim = sim_new(seed + kind * 100000, cycles, random_uniform(&random) < 0.5);
+	sim_model(&trial->sim, &trial->model);
+	sim_begin_site(&trial->sim, &trial->model);
+	trial->growth = sim_kinds[kind].fill(&trial->sim);
+	sim_end_site(&trial->sim);
+	trial->model.processes[0].attached = trial->sim.attached;
+	judge(&trial->model, NULL);
+	trial->candidate = trial->model.n_candidates ? &trial->model.candidates[0] : NULL;
+}
+
+static void trial_free(struct trial *trial)
+{
+	model_free(&trial->model);
+	sim_free(&trial->sim);
+}
+
+static bool called_leak(enum verdict verdict)
+{
+	return verdict == VERDICT_LEAK || verdict == VERDICT_LIKELY_LEAK;
+}
+
+/* Bounds on a count of n: one is forgiven, so that few seeds can be run too. */
+static double at_least(double share, double n)
+{
+	return share * n - 1;
+}
+
+static double at_most(double share, double n)
+{
+	return fmax(1, share * n);
+}
+
+struct calibration {
+	size_t n[10], right[10];
+};
+
+struct kind_result {
+	size_t verdicts[VERDICTS];
+	size_t judged, within, leaks; /* growth within its interval */
+};
+
+static void run_kind(size_t kind, struct kind_result *result, struct calibration *leaks,
+		     struct calibration *all)
+{
+	for (size_t seed = 0; seed < seeds(); seed++) {
+		struct trial trial;
+		const struct candidate *c;
+		bool is_leak = sim_kinds[kind].leak, right;
+		size_t bin;
+
+		trial_run(&trial, kind, seed, 20, 400);
+		c = trial.candidate;
+		if (!c) {
+			/* Nothing was sampled: there is nothing to say. */
+			result->verdicts[VERDICT_TOO_LITTLE]++;
+			trial_free(&trial);
+			continue;
+		}
+		result->judged++;
+		result->verdicts[c->verdict]++;
+		result->leaks += called_leak(c->verdict);
+		result->within += isnan(trial.growth) || (trial.growth * 3600 >= c->growth_low &&
+							  trial.growth * 3600 <= c->growth_high);
+		assert_true(c->confidence >= 0 && c->confidence <= 1);
+		assert_non_null(c->evidence);
+		right = called_leak(c->verdict) == is_leak ||
+			(is_leak && c->verdict == VERDICT_GROWING);
+		bin = (size_t)fmin(9, c->confidence * 10);
+		if (called_leak(c->verdict)) {
+			leaks->n[bin]++;
+			leaks->right[bin] += right;
+		}
+		if (c->verdict != VERDICT_TOO_LITTLE) {
+			all->n[bin]++;
+			all->right[bin] += right;
+		}
+		trial_free(&trial);
+	}
+}
+
+static void print_calibration(const char *name, const struct calibration *calibration)
+{
+	for (size_t bin = 0; bin < 10; bin++)
+		if (calibration->n[bin])
+			print_message("%s at confidence 0.%zu to %s: %5zu, right %5.1f%%\n", name,
+				      bin,
+				      bin == 9 ? "1.0"
+					       : (const char *[]){"0.1", "0.2", "0.3", "0.4", "0.5",
+								  "0.6", "0.7", "0.8", "0.9"}[bin],
+				      calibration->n[bin],
+				      100.0 * (double)calibration->right[bin] /
+					      (double)calibration->n[bin]);
+}
+
+/* The targets: 95 % of the leaks are found, at most 1 % of each kind of innocents is called one,
+ * and the growth lies within its interval nine times of ten. */
+static void test_kinds(void **state)
+{
+	struct kind_result results[SIM_KINDS] = {0};
+	struct calibration leaks = {0}, all = {0};
+	size_t wrong = 0;
+
+	(void)state;
+	print_message("%-20s", "");
+	for (int v = 0; v < VERDICTS; v++)
+		print_message(" %11.11s", verdict_name((enum verdict)v));
+	print_message(" growth within\n");
+	for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+		struct kind_result *result = &results[kind];
+
+		run_kind(kind, result, &leaks, &all);
+		print_message("%-20s", sim_kinds[kind].name);
+		for (int v = 0; v < VERDICTS; v++)
+			print_message(" %10.1f%%",
+				      100.0 * (double)result->verdicts[v] / (double)seeds());
+		print_message(" %10.1f%%\n",
+			      100.0 * (double)result->within / fmax(1, (double)result->judged));
+	}
+	print_calibration("leaks", &leaks);
+	print_calibration("all", &all);
+	for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+		double n = (double)seeds(), found = (double)results[kind].leaks / n;
+		bool bad = sim_kinds[kind].hard ? false
+			   : sim_kinds[kind].leak
+				   ? found < 0.95 || (double)results[kind].within < 0.9 * n
+				   : found > 0.01;
+
+		if (bad)
+			print_message("%s: out of its bounds\n", sim_kinds[kind].name);
+		wrong += bad;
+	}
+	assert_int_equal(wrong, 0);
+}
+
+/* One leak among one of each kind of innocents must head the list. */
+static void test_leak_is_first(void **state)
+{
+	size_t runs = 0, first = 0, false_leaks = 0, innocents = 0;
+
+	(void)state;
+	for (size_t seed = 0; seed < seeds() / 3; seed++) {
+		struct sim sim = sim_new(seed + 5000000, 20 + seed * 37 % 380, seed % 2);
+		bool attached = sim.attached;
+		struct model model;
+		size_t leak = seed % 4; /* fast, slow, in churn, with the load */
+
+		sim_model(&sim, &model);
+		for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+			if (sim_kinds[kind].hard || (sim_kinds[kind].leak && kind != leak) ||
+			    sim_kinds[kind].fill ==
+				    (attached ? family_cache_filling : family_cache_full))
+				continue;
+			sim_begin_site(&sim, &model);
+			sim_kinds[kind].fill(&sim);
+			sim_end_site(&sim);
+			if (kind == leak)
+				leak = 1000 + model.n_sites - 1;
+		}
+		judge(&model, NULL);
+		runs++;
+		first += model.candidates[0].site == leak - 1000 &&
+			 called_leak(model.candidates[0].verdict);
+		for (size_t i = 0; i < model.n_candidates; i++) {
+			if (model.candidates[i].site == leak - 1000)
+				continue;
+			innocents++;
+			false_leaks += called_leak(model.candidates[i].verdict);
+		}
+		model_free(&model);
+		sim_free(&sim);
+	}
+	print_message("first in the list: %zu of %zu; innocents called a leak: %zu of %zu\n", first,
+		      runs, false_leaks, innocents);
+	assert_true((double)first >= at_least(0.95, (double)runs));
+	assert_true((double)false_leaks <= at_most(0.01, (double)innocents));
+}
+
+/* A recording of thousands of cycles, whose epochs hold several each. */
+static void test_merged_epochs(void **state)
+{
+	size_t runs = 0, found = 0, innocents = 0, wrong = 0, within = 0;
+
+	(void)state;
+	for (size_t seed = 0; seed < seeds() / 15; seed++) {
+		for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+			struct sim sim =
+				sim_new(seed + kind * 1000 + 9000000, 1500 + seed * 10, seed % 2);
+			struct model model;
+			double growth;
+
+			if (sim_kinds[kind].hard) {
+				sim_free(&sim);
+				continue;
+			}
+			sim_model(&sim, &model);
+			sim_begin_site(&sim, &model);
+			growth = sim_kinds[kind].fill(&sim) * 3600;
+			sim_end_site(&sim);
+			model.processes[0].attached = sim.attached;
+			sim_merge(&model, 4);
+			judge(&model, NULL);
+			if (model.n_candidates && sim_kinds[kind].leak) {
+				const struct candidate *c = &model.candidates[0];
+
+				runs++;
+				found += called_leak(c->verdict);
+				within += isnan(growth) ||
+					  (growth >= c->growth_low && growth <= c->growth_high);
+			} else if (model.n_candidates) {
+				innocents++;
+				wrong += called_leak(model.candidates[0].verdict);
+			}
+			model_free(&model);
+			sim_free(&sim);
+		}
+	}
+	print_message("merged epochs: %zu of %zu leaks found, growth within for %zu; %zu of %zu "
+		      "innocents called a leak\n",
+		      found, runs, within, wrong, innocents);
+	assert_true((double)found >= at_least(0.95, (double)runs));
+	assert_true((double)within >= at_least(0.9, (double)runs));
+	assert_true((double)wrong <= at_most(0.01, (double)innocents));
+}
+
+/* Few cycles: no verdict below eight; a plain leak is seen soon after, and no innocent with it. */
+static void test_few_cycles(void **state)
+{
+	size_t found = 0, runs = 0, wrong = 0, innocents = 0;
+
+	(void)state;
+	for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+		for (size_t seed = 0; seed < seeds() / 3; seed++) {
+			struct trial trial;
+
+			trial_run(&trial, kind, seed, 2, 7.99);
+			if (trial.candidate)
+				assert_int_equal(trial.candidate->verdict, VERDICT_TOO_LITTLE);
+			trial_free(&trial);
+			trial_run(&trial, kind, seed, 8, 20);
+			if (trial.candidate && kind == 0) {
+				runs++;
+				found += called_leak(trial.candidate->verdict);
+			} else if (trial.candidate && !sim_kinds[kind].leak &&
+				   !sim_kinds[kind].hard) {
+				innocents++;
+				wrong += called_leak(trial.candidate->verdict);
+			}
+			trial_free(&trial);
+		}
+	}
+	print_message("8 to 20 cycles: %zu of %zu fast leaks found, %zu of %zu innocents called "
+		      "one\n",
+		      found, runs, wrong, innocents);
+	assert_true((double)found >= at_least(0.9, (double)runs));
+	assert_true((double)wrong <= at_most(0.01, (double)innocents));
+}
+
+/* A model of one process with n cycles of a second each, and one site without objects. */
+static struct sim plain_sim(struct model *model, size_t n)
+{
+	struct sim sim = sim_new(1, n, false);
+
+	sim.span = (double)n + 0.5;
+	sim.tail_swept = true;
+	for (size_t i = 0; i < n; i++) {
+		sim.end[i] = (double)i + 1;
+		sim.mark_start[i] = (double)i + 0.9;
+	}
+	sim_model(&sim, model);
+	sim_begin_site(&sim, model);
+	sim.min_size = sim.max_size = 4096;
+	return sim;
+}
+
+static void test_evidence_line(void **state)
+{
+	struct model model;
+	struct sim sim = plain_sim(&model, 100);
+	const struct candidate *c;
+
+	(void)state;
+	/* Two objects a cycle are kept; of two more one dies at once and one in the cycle after. */
+	for (int i = 0; i < 100; i++) {
+		sim_object(&sim, i + 0.2, INFINITY);
+		sim_object(&sim, i + 0.6, INFINITY);
+		sim_object(&sim, i + 0.3, i + 0.4);
+		sim_object(&sim, i + 0.5, i + 1.5);
+	}
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 1);
+	c = &model.candidates[0];
+	assert_int_equal(c->verdict, VERDICT_LEAK);
+	assert_true(c->confidence > 0.95);
+	/* 2 a second, each standing for 4096 / (1 - exp(-4096 / 524288)) = 526,338.7 bytes. */
+	assert_true(fabs(c->growth - 2 * 526338.7 * 3600) < 1e-3 * c->growth);
+	assert_int_equal(c->survivors, 198);
+	assert_int_equal(c->generations, 99);
+	assert_string_equal(c->evidence,
+			    "198 of 396 sampled objects alive; survivors from 99 of 99 GC cycles, "
+			    "still rising; +3.53 GiB/h (3.05 to 4.07); none freed after age 2; "
+			    "oldest 1m40s");
+	assert_string_equal(c->advice, "look for what keeps them: a map, slice, channel or "
+				       "goroutine that is only ever added to");
+	model_free(&model);
+	sim_free(&sim);
+}
+
+static void test_limit_and_dumps(void **state)
+{
+	struct judge_options options = {.memory_limit = (uint64_t)4 << 30};
+	struct model model;
+	struct sim sim = plain_sim(&model, 60);
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		for (int j = 0; j < 4; j++)
+			sim_object(&sim, i + 0.1 + 0.2 * j, INFINITY);
+	sim_end_site(&sim);
+	model.rss = xcalloc(1, sizeof(*model.rss));
+	model.rss[0].rss = (uint64_t)1 << 30;
+	model.n_rss = 1;
+	model.dumps = xcalloc(2, sizeof(*model.dumps));
+	model.n_dumps = 2;
+	model.dumps[0].prof_cycle = model.dumps[1].prof_cycle = 20;
+	judge(&model, &options);
+	/* 3 GiB at 4 * 526,338.7 bytes a second. */
+	assert_non_null(strstr(model.candidates[0].advice, "of 4.00 GiB is reached 25m30s after"));
+	assert_non_null(strstr(model.candidates[0].evidence, "; 2 heap dumps agree"));
+	model.dumps[1].rows = xcalloc(1, sizeof(*model.dumps[1].rows));
+	model.dumps[1].n_rows = 1;
+	judge(&model, &options);
+	assert_int_equal(model.n_candidates, 1);
+	assert_non_null(strstr(model.candidates[0].evidence, "; 1 of 2 heap dumps differ here"));
+	model_free(&model);
+	sim_free(&sim);
+}
+
+static void test_deterministic(void **state)
+{
+	(void)state;
+	for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+		struct trial a, b;
+
+		trial_run(&a, kind, 7, 20, 400);
+		trial_run(&b, kind, 7, 20, 400);
+		if (a.candidate) {
+			assert_int_equal(a.candidate->verdict, b.candidate->verdict);
+			assert_true(a.candidate->confidence == b.candidate->confidence);
+			assert_string_equal(a.candidate->evidence, b.candidate->evidence);
+		}
+		trial_free(&a);
+		trial_free(&b);
+	}
+}
+
+static void assert_sound(const struct model *model)
+{
+	for (size_t i = 0; i < model->n_candidates; i++) {
+		const struct candidate *c = &model->candidates[i];
+
+		assert_true(isfinite(c->growth) && isfinite(c->growth_low) &&
+			    isfinite(c->growth_high));
+		assert_true(c->growth_low <= c->growth && c->growth <= c->growth_high);
+		assert_true(c->confidence >= 0 && c->confidence <= 1);
+		assert_true(c->p_value >= 0 && c->p_value <= 1);
+		assert_true(c->generations_trend >= 0 && c->generations_trend <= 1);
+		assert_true(isfinite(c->live_bytes) && isfinite(c->live_bytes_error));
+		assert_non_null(c->evidence);
+	}
+}
+
+/* No epochs, none that ended, no time between them, nothing but deaths, everything at once. */
+static void test_degenerate(void **state)
+{
+	struct model model;
+	struct sim sim;
+
+	(void)state;
+	model_init(&model);
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 0);
+	for (size_t n = 0; n < 12; n++) {
+		sim = plain_sim(&model, n ? n : 1);
+		for (int i = 0; i < 50; i++)
+			sim_object(&sim, 0.5, i % 2 ? INFINITY : 2);
+		sim_end_site(&sim);
+		sim_begin_site(&sim, &model);
+		model.sites[1].unmatched_deaths = 9;
+		model.sites[1].died_unseen[0].objects = 9;
+		sim_begin_site(&sim, &model);
+		if (n == 0)
+			model.processes[0].n_epochs = 0;
+		judge(&model, NULL);
+		/* A site of which nothing was seen is no candidate. */
+		assert_int_equal(model.n_candidates, 2);
+		assert_sound(&model);
+		for (size_t i = 0; i < model.processes[0].n_epochs; i++)
+			model.processes[0].epochs[i].end_time = model.first_time;
+		judge(&model, NULL);
+		assert_sound(&model);
+		model.sites[0].process = 5;
+		judge(&model, NULL);
+		assert_int_equal(model.n_candidates, 1);
+		model_free(&model);
+		sim_free(&sim);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_leak_is_first),
+		cmocka_unit_test(test_merged_epochs), cmocka_unit_test(test_few_cycles),
+		cmocka_unit_test(test_evidence_line), cmocka_unit_test(test_limit_and_dumps),
+		cmocka_unit_test(test_deterministic), cmocka_unit_test(test_degenerate),
+	};
+
+	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
+}
