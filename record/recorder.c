@@ -55,6 +55,12 @@ struct recording {
 
 /* ---- Before the recording ---------------------------------------------------------------- */
 
+/* Whoever switches the sampler on wants what it samples. */
+static enum heap_mode wanted_heap(const struct record_options *options)
+{
+	return options->heap == HEAP_AUTO && options->set_rate ? HEAP_SAMPLED : options->heap;
+}
+
 static struct error *find_targets(struct recording *r, int *status)
 {
 	const struct record_options *options = r->options;
@@ -76,7 +82,7 @@ static struct error *find_targets(struct recording *r, int *status)
 		TRY(target_open_bin(target));
 		TRY(plan_make(target->bin,
 			      &(struct plan_options){
-				      .heap = options->heap,
+				      .heap = wanted_heap(options),
 				      .min_size = options->min_size,
 			      },
 			      &r->plans[i]));

@@ -1,0 +1,72 @@
+#!/bin/bash
+# The other ways to record: sampling switched on from outside, every allocation, counters alone; and
+# what record does with files, signals and exit statuses.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_recording
+
+# --- A program without heap profiling: it says so, and --set-rate switches the sampler on.
+if go_program system noprofile; then
+	"$record" -o "$work/off.gmt" -- "$program" -duration 1s >"$work/off.json" 2>"$work/off.log"
+	same "no profiling: exit status" 0 $?
+	check "no profiling: record says that nothing is sampled" grep -qi "profiling" "$work/off.log"
+	same "no profiling: no births" 0 "$(count_events "$work/off.gmt" birth)"
+	"$program" -duration 5s >"$work/rate.json" &
+	target=$!
+	background+=("$target")
+	sleep 0.5
+	"$record" -q --set-rate 65536 -d 3s -o "$work/rate.gmt" -p $target 2>"$work/rate.log"
+	same "--set-rate: exit status" 0 $?
+	wait $target
+	within "--set-rate: births" "$(count_events "$work/rate.gmt" birth)" 100 1000000
+	same "--set-rate: the rate was put back" 0 "$(jq .mem_profile_rate "$work/rate.json")"
+fi
+
+go_program system batch || finish
+
+# --- Every allocation, against the program's own count of them.
+"$record" -q --heap=all -m 1024 -o "$work/all.gmt" -- "$program" -scale 5 >"$work/all.json" 2>"$work/all.log"
+same "--heap=all: exit status" 0 $?
+mallocs=$(jq .mallocs "$work/all.json")
+within "--heap=all: allocations against $mallocs of the program's count" \
+	"$(perf_events "$work/all.gmt" | grep -cE ':alloc_?[a-z]*:')" $((mallocs * 95 / 100)) $((mallocs * 105 / 100))
+"$record" -q --heap=all --min-size 1024 -o "$work/large.gmt" -- "$program" -scale 5 >/dev/null 2>"$work/large.log"
+smaller=$(perf_events "$work/large.gmt" | sed -n 's/.*:alloc.* size=\([0-9]*\).*/\1/p' | awk '$1 < 1024' | wc -l)
+same "--min-size: no smaller allocation" 0 "$smaller"
+within "--min-size: larger ones are there" "$(perf_events "$work/large.gmt" | grep -c ':alloc')" 1000 1000000
+
+# --- The counters alone: no breakpoint.
+"$record" -q --heap=counters -o "$work/counters.gmt" -- "$program" -scale 20 -pause 1ms >/dev/null 2>"$work/counters.log"
+same "--heap=counters: exit status" 0 $?
+same "--heap=counters: no event of the heap" "" "$(perf_events "$work/counters.gmt" | grep -E ':(birth|death|alloc)' | head -n 1)"
+
+# --- What it says without recording.
+check "--list names the probes" sh -c "'$record' --list -- '$program' | grep -q setprofilebucket"
+check "--check says what works" sh -c "'$record' --check -- '$program' | grep -q yes"
+
+# --- Files.
+"$record" -q -o "$work/kept.gmt" -- "$program" -scale 1 >/dev/null
+first=$(cksum <"$work/kept.gmt")
+"$record" -q -o "$work/kept.gmt" -- "$program" -scale 2 >/dev/null
+same "an old trace is kept" "$first" "$(cksum <"$work/kept.gmt.old")"
+same "a trace is for its owner alone" 600 "$(stat -c %a "$work/kept.gmt")"
+
+# --- Exit statuses and signals.
+"$record" -q -o "$work/status.gmt" -- "$program" -phases none >/dev/null 2>&1
+same "the exit status is the command's" 1 $?
+start_record "$work/term.log" -o "$work/term.gmt" -- "$program" -scale 100 -pause 10ms
+sleep 1.5
+kill -TERM $recorder
+wait $recorder
+same "SIGTERM goes to the command" $((128 + 15)) $?
+check "and the trace is whole" perf script -i "$work/term.gmt"
+start_record "$work/int.log" -o "$work/int.gmt" -- "$program" -scale 20 -pause 10ms
+sleep 1.5
+kill -INT $recorder
+wait_for 3 sh -c "! grep -q gmt_${recorder}_ $tracing/uprobe_events"
+nothing_left "after SIGINT the breakpoints are gone while the command goes on" $recorder
+wait $recorder
+same "after SIGINT record ends with the command's status" 0 $?
+check "the command's output is whole" jq -e '.num_gc > 0' "$work/int.log.out"
+within "births up to SIGINT" "$(count_events "$work/int.gmt" birth)" 5 1000000
+finish
