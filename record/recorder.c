@@ -572,7 +572,8 @@ static void print_summary(const struct recording *r)
 		 (double)st.st_size / 1e3,
 		 st.st_size ? (double)counts->bytes / (double)st.st_size : 0,
 		 (double)counts->bytes / 1e3);
-	log_info(r->log, "next: analyze %s", r->options->output);
+	if (!r->failure)
+		log_info(r->log, "next: analyze %s", r->options->output);
 }
 
 /* Waits for a command that goes on after its recording; a second signal gives up on it. */

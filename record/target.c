@@ -97,11 +97,11 @@ struct error *target_find_command(char *const argv[], struct target *target, int
 
 struct error *target_open_bin(struct target *target)
 {
-	char *path = xasprintf("/proc/self/fd/%d", target->exe_fd);
-	struct error *err = gobin_open(path, &target->bin);
+	struct error *err = gobin_open(target->exe_ref, &target->bin);
 
-	free(path);
-	return err ? error_context(err, "%s", target->exe) : NULL;
+	if (err && strcmp(target->exe_ref, target->exe) != 0)
+		return error_context(err, "%s", target->exe);
+	return err;
 }
 
 /* The child: waits for the word, then becomes the command. Never returns. */
@@ -169,6 +169,7 @@ struct error *target_release(struct target *target, int *status)
 struct error *target_attach(pid_t pid, struct target *target)
 {
 	char link[64], exe[4096];
+	int errnum;
 	ssize_t n;
 
 	target_init(target);
@@ -176,16 +177,17 @@ struct error *target_attach(pid_t pid, struct target *target)
 	target->attached = true;
 	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
 	n = readlink(link, exe, sizeof(exe) - 1);
-	if (n < 0 && errno == ENOENT && kill(pid, 0) == 0)
+	errnum = errno;
+	if (n < 0 && errnum == ENOENT && kill(pid, 0) == 0)
 		return error_remedy(error_new("process %d: has no executable", pid),
 				    "it is a kernel thread or has just ended; give the PID of a Go "
 				    "program");
-	if (n < 0 && errno == ENOENT)
+	if (n < 0 && errnum == ENOENT)
 		return error_remedy(error_new("process %d: no such process", pid),
 				    "check the PID with `pgrep -a NAME`; in a container, PIDs are "
 				    "those that record itself sees");
 	if (n < 0)
-		return error_remedy(error_errno(errno, "process %d: cannot look at it", pid),
+		return error_remedy(error_errno(errnum, "process %d: cannot look at it", pid),
 				    "run record as root, or as its user with CAP_PERFMON and "
 				    "CAP_SYS_PTRACE");
 	exe[n] = '\0';
