@@ -100,8 +100,10 @@ struct error *target_open_bin(struct target *target)
 	struct error *err = gobin_open(target->exe_ref, &target->bin);
 
 	if (err && strcmp(target->exe_ref, target->exe) != 0)
-		return error_context(err, "%s", target->exe);
-	return err;
+		err = error_context(err, "%s", target->exe);
+	return error_remedy(err,
+			    "give the Go program itself, not a script that starts it; or attach to "
+			    "it with -p PID");
 }
 
 /* The child: waits for the word, then becomes the command. Never returns. */
