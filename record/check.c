@@ -77,7 +77,7 @@ static bool check_tracing_file(FILE *out, const char *what, const char *file, co
 		return false;
 	}
 	path = xasprintf("%s/%s", dir, file);
-	ok = access(path, W_OK) == 0;
+	ok = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
 	found = ok ? xstrdup(path) : xasprintf("%s: %s", path, strerror(errno));
 	remedy = errno == ENOENT ? xasprintf("a kernel with %s", config)
 				 : xstrdup("run record as root");

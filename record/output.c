@@ -27,7 +27,7 @@ struct error *output_check(const char *path)
 			error_new("%s: cannot write the trace: not a regular file", path),
 			"give the name of a file with -o FILE");
 	copy = xstrdup(path);
-	if (access(dirname(copy), W_OK | X_OK) != 0)
+	if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) != 0)
 		err = refuse(errno, path);
 	free(copy);
 	return err;

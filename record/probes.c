@@ -59,6 +59,11 @@ struct error *probes_open(struct probes **probes, size_t *removed)
 	path = xasprintf("%s/uprobe_events", dir);
 	/* Read-only: opening this file for writing could wipe everybody's events. */
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0) {
+		close(fd);
+		fd = -1;
+		errno = EACCES;
+	}
 	if (fd < 0) {
 		struct error *err = error_errno(errno, "%s", path);
 
@@ -69,7 +74,8 @@ struct error *probes_open(struct probes **probes, size_t *removed)
 					    "(CONFIG_UPROBE_EVENTS), or %s is not tracefs; "
 					    "`record --heap=counters` needs no breakpoint",
 					    dir);
-		return error_remedy(err, "run record as root");
+		return error_remedy(err, "run record as root, or with CAP_PERFMON and "
+					 "CAP_DAC_OVERRIDE");
 	}
 	free(path);
 	if (flock(fd, LOCK_EX) != 0) {
