@@ -154,12 +154,14 @@ static void test_kinds(void **state)
 	print_calibration("leaks", &leaks);
 	print_calibration("all", &all);
 	for (size_t kind = 0; kind < SIM_KINDS; kind++) {
-		double n = (double)seeds(), found = (double)results[kind].leaks / n;
-		bool bad = sim_kinds[kind].hard ? false
-			   : sim_kinds[kind].leak
-				   ? found < 0.95 || (double)results[kind].within < 0.9 * n
-				   : found > 0.01;
+		double n = (double)seeds(), found = (double)results[kind].leaks;
+		bool bad = found > at_most(0.01, n);
 
+		if (sim_kinds[kind].leak)
+			bad = found < at_least(0.95, n) ||
+			      (double)results[kind].within < at_least(0.9, n);
+		if (sim_kinds[kind].hard)
+			bad = false;
 		if (bad)
 			print_message("%s: out of its bounds\n", sim_kinds[kind].name);
 		wrong += bad;
