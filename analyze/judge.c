@@ -113,7 +113,7 @@ static void fill(struct candidate *candidate, const struct judge_evidence *ev)
 
 	for (size_t i = 0; i < ev->live.n; i++) {
 		cycles += ev->axis->cycles[i];
-		with_survivors += fmin(ev->axis->cycles[i], ev->site->alive[i].objects);
+		with_survivors += fmin(ev->axis->cycles[i], ev->alive[i].objects);
 	}
 	candidate->generations = (uint32_t)with_survivors;
 	if (cycles > (double)ev->live.n && ev->generations < with_survivors)

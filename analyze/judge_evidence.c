@@ -22,6 +22,7 @@ void judge_axis_init(struct judge_axis *axis, const struct model *model,
 	axis->end = xcalloc(n + 1, sizeof(double));
 	axis->cycles = xcalloc(n + 1, sizeof(double));
 	axis->age = xcalloc(n + 1, sizeof(double));
+	axis->none = xcalloc(process->n_epochs + 1, sizeof(struct tally));
 	for (size_t i = 0; i < n; i++) {
 		const struct epoch *epoch = &process->epochs[i];
 		double end = epoch->end_time > start ? (double)(epoch->end_time - start) / 1e9 : 0;
@@ -51,6 +52,7 @@ void judge_axis_free(struct judge_axis *axis)
 	free(axis->end);
 	free(axis->cycles);
 	free(axis->age);
+	free(axis->none);
 }
 
 double judge_axis_begin(const struct judge_axis *axis, size_t i)
@@ -70,7 +72,6 @@ double judge_sum_objects(const struct tally *tally, size_t from, size_t to)
 static void build_series(struct judge_evidence *ev)
 {
 	const struct judge_axis *axis = ev->axis;
-	const struct site *site = ev->site;
 	struct judge_series *live = &ev->live;
 	double objects = 0, bytes = 0;
 
@@ -79,29 +80,29 @@ static void build_series(struct judge_evidence *ev)
 	live->objects = xcalloc(live->n + 1, sizeof(double));
 	live->bytes = xcalloc(live->n + 1, sizeof(double));
 	for (size_t i = 0; i < live->n; i++) {
-		const struct tally *died = &site->died[i + 1], *unseen = &site->died_unseen[i + 1];
+		const struct tally *died = &ev->died[i + 1], *unseen = &ev->unseen[i + 1];
 		/* Of an epoch of several cycles only the first cycle's deaths were found by the
 		 * mark that ends this one. */
 		double share = 1 / axis->cycles[i + 1];
 
-		objects += site->born[i].objects;
-		objects -= (double)site->died[i].objects + site->died_unseen[i].objects;
-		bytes += site->born[i].est_bytes;
-		bytes -= site->died[i].est_bytes + site->died_unseen[i].est_bytes;
+		objects += ev->born[i].objects;
+		objects -= (double)ev->died[i].objects + ev->unseen[i].objects;
+		bytes += ev->born[i].est_bytes;
+		bytes -= ev->died[i].est_bytes + ev->unseen[i].est_bytes;
 		live->time[i] = axis->end[i];
 		live->objects[i] = objects - share * ((double)died->objects + unseen->objects);
 		live->bytes[i] = bytes - share * (died->est_bytes + unseen->est_bytes);
 	}
 	for (size_t i = 0; i < live->n; i++) {
-		ev->tested_births += site->born[i].objects;
-		ev->tested_alive += site->alive[i].objects;
-		ev->tested_bytes += site->alive[i].est_bytes;
+		ev->tested_births += ev->born[i].objects;
+		ev->tested_alive += ev->alive[i].objects;
+		ev->tested_bytes += ev->alive[i].est_bytes;
 	}
 }
 
 void judge_sum_window(struct judge_evidence *ev)
 {
-	const struct tally *alive = ev->site->alive;
+	const struct tally *alive = ev->alive;
 	double squares = 0;
 
 	ev->survivors = ev->survivor_bytes = ev->survivor_size = ev->spread = ev->window = 0;
@@ -130,8 +131,8 @@ static void sum_old_deaths(struct judge_evidence *ev, double age)
 	/* What dies without a birth seen is older than the recording. */
 	for (size_t i = 0; i < ev->axis->n; i++) {
 		if (cycles >= age) {
-			ev->died_unseen += ev->site->died_unseen[i].objects;
-			ev->unseen_bytes += ev->site->died_unseen[i].est_bytes;
+			ev->died_unseen += ev->unseen[i].objects;
+			ev->unseen_bytes += ev->unseen[i].est_bytes;
 			ev->unseen_window += ev->axis->end[i] - judge_axis_begin(ev->axis, i);
 		}
 		cycles += ev->axis->cycles[i];
@@ -190,11 +191,10 @@ size_t judge_point_at(const struct judge_evidence *ev, double share)
  * at the same rates, each has the variance of its count. */
 double judge_net_rise(const struct judge_evidence *ev, size_t i, double *variance)
 {
-	const struct site *site = ev->site;
 	size_t last = ev->live.n - 1;
 	double net = ev->live.objects[last] - ev->live.objects[i];
-	double unseen = judge_sum_objects(site->died_unseen, 0, last + 2);
-	double gone = ev->live.objects[i] + unseen - judge_sum_objects(site->alive, 0, i + 1);
+	double unseen = judge_sum_objects(ev->unseen, 0, last + 2);
+	double gone = ev->live.objects[i] + unseen - judge_sum_objects(ev->alive, 0, i + 1);
 
 	*variance = fmax(1, fmax(2 * fmax(gone, 0) + net, ev->jitter));
 	return net;
@@ -265,6 +265,10 @@ void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
 	memset(ev, 0, sizeof(*ev));
 	ev->site = site;
 	ev->axis = axis;
+	ev->born = site->born ? site->born : axis->none;
+	ev->died = site->died ? site->died : axis->none;
+	ev->unseen = site->died_unseen ? site->died_unseen : axis->none;
+	ev->alive = site->alive ? site->alive : axis->none;
 	build_series(ev);
 	choose_old_age(ev);
 	if (!axis->attached && ev->old_end > 2) {
@@ -278,7 +282,7 @@ void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
 	 * loses more. */
 	ev->not_freed = stats_beta_cdf(0.12, ev->died_old + 1, ev->survivors + 1);
 	ev->all_kept = stats_beta_cdf(0.12, ev->died_old + 1,
-				      judge_sum_objects(site->alive, 0, ev->old_end) + 1);
+				      judge_sum_objects(ev->alive, 0, ev->old_end) + 1);
 	ev->p_value = stats_binomial_tail(ev->survivors / ev->clumping,
 					  (ev->survivors + ev->died_old) / ev->clumping, 0.5);
 	weigh_shape(ev);

@@ -27,6 +27,7 @@ struct judge_axis {
 	double n_cycles;
 	double span; /* seconds to the last end */
 	bool attached;
+	struct tally *none; /* zeros, for what a site has not */
 };
 
 void judge_axis_init(struct judge_axis *axis, const struct model *model,
@@ -45,6 +46,7 @@ struct judge_series {
 struct judge_evidence {
 	const struct site *site;
 	const struct judge_axis *axis;
+	const struct tally *born, *died, *unseen, *alive; /* of the site, never NULL */
 	struct judge_series live;
 	/* What has seen a whole cycle at least: born, and alive of these. */
 	double tested_births, tested_alive, tested_bytes;

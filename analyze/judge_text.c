@@ -18,7 +18,7 @@ static size_t compared_dumps(const struct model *model, uint32_t site, size_t *d
 		const struct heap_dump *dump = &model->dumps[i];
 		bool differs = false;
 
-		if (dump->problem || !dump->prof_cycle)
+		if (!dump->prof_cycle || dump->process != model->sites[site].process)
 			continue;
 		compared++;
 		for (size_t row = 0; row < dump->n_rows; row++)

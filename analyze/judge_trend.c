@@ -25,7 +25,7 @@ static double clumping(const struct judge_evidence *ev)
 	for (size_t i = ev->warm_end; i + 1 < ev->old_end; i++) {
 		double a = ev->axis->end[i] - judge_axis_begin(ev->axis, i);
 		double b = ev->axis->end[i + 1] - ev->axis->end[i];
-		double in_a = ev->site->alive[i].objects, in_b = ev->site->alive[i + 1].objects;
+		double in_a = ev->alive[i].objects, in_b = ev->alive[i + 1].objects;
 		double difference = in_b * a - in_a * b;
 
 		if (in_a + in_b > 0 && a > 0 && b > 0)
@@ -58,7 +58,7 @@ static void births_init(struct births *births, const struct judge_evidence *ev, 
 	births->place = xcalloc(births->n + 1, sizeof(double));
 	births->total = births->n ? weight * ev->survivors : 0;
 	for (size_t i = 0; i < births->n; i++) {
-		sum += weight * ev->site->alive[ev->warm_end + i].objects;
+		sum += weight * ev->alive[ev->warm_end + i].objects;
 		births->before[i] = sum;
 		births->after[i] = fmax(0, births->total - sum);
 		births->place[i] = (ev->axis->end[ev->warm_end + i] - begin) / ev->window;
@@ -206,8 +206,8 @@ static void weigh_faded(struct judge_evidence *ev)
 	for (size_t i = ev->warm_end; i < ev->old_end; i++) {
 		int half = ev->axis->end[i] - begin > ev->window / 2;
 
-		alive[half] += ev->site->alive[i].objects / ev->clumping;
-		born[half] += ev->site->born[i].objects;
+		alive[half] += ev->alive[i].objects / ev->clumping;
+		born[half] += ev->born[i].objects;
 	}
 	ev->faded = 0;
 	if (born[0] <= 0 || born[1] <= 0 || ev->survivors <= 0)
@@ -312,7 +312,7 @@ static double block_error(const struct judge_evidence *ev)
 		double middle = (judge_axis_begin(ev->axis, i) + ev->axis->end[i]) / 2 - begin;
 		size_t block = (size_t)fmin(BLOCKS - 1, fmax(0, middle / ev->window * BLOCKS));
 
-		bytes[block] += ev->site->alive[i].est_bytes;
+		bytes[block] += ev->alive[i].est_bytes;
 		length[block] += ev->axis->end[i] - judge_axis_begin(ev->axis, i);
 	}
 	mean = ev->survivor_bytes / ev->window;

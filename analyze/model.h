@@ -63,9 +63,9 @@ struct site {
 	 */
 	struct tally *born, *died;
 	/* Deaths without a birth (unmatched_deaths), by the epoch they were found in: what left a
-	 * population that the recording never saw born. Not part of died. */
+	 * population that the recording never saw born. Not part of died. NULL: none. */
 	struct tally *died_unseen;
-	/* Of those born in each epoch, what is still alive at the end. */
+	/* Of those born in each epoch, what is still alive at the end. NULL: nothing is. */
 	struct tally *alive;
 	/* Distinct birth cycles among the live, at the end of each epoch. */
 	uint32_t *generations;

@@ -204,6 +204,15 @@ static inline void sim_end_site(struct sim *sim)
 	for (size_t birth = 0; birth <= sim->cycles; birth++)
 		for (size_t e = birth; e <= sim->cycles && e < sim->last_found[birth]; e++)
 			sim->site->generations[e]++;
+	/* As where a site has none of them. */
+	if (!sim->site->live) {
+		free(sim->site->alive);
+		sim->site->alive = NULL;
+	}
+	if (!sim->site->unmatched_deaths) {
+		free(sim->site->died_unseen);
+		sim->site->died_unseen = NULL;
+	}
 }
 
 /* Merges neighbouring epochs of a filled model, `by` into one, as a long recording has them. */
@@ -227,6 +236,8 @@ static inline void sim_merge(struct model *model, size_t by)
 			for (size_t t = 0; t < 4; t++) {
 				struct tally sum = {0};
 
+				if (!tallies[t])
+					continue;
 				for (size_t from = to * by; from < last; from++) {
 					sum.objects += tallies[t][from].objects;
 					sum.est_bytes += tallies[t][from].est_bytes;
