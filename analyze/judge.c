@@ -45,16 +45,13 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
 	       ev->survivors >= (double)options->min_survivors;
 }
 
-/* The odds that the growth has ended: by what the window of old births shows, and for the time
- * after it, in which they show nothing, by the live objects alone. */
+/* The odds that the growth has ended: by when the survivors were born, and where that tells nothing
+ * by the live objects alone. */
 static double ended_odds(const struct judge_evidence *ev)
 {
-	double blind = 1;
-	double odds;
+	double odds =
+		(1 - ev->blind) * fmax(ev->stopped, 0.3 * ev->flat) + ev->blind * ev->flat_or_blind;
 
-	if (ev->old_end && ev->axis->span > 0)
-		blind = 1 - ev->axis->end[ev->old_end - 1] / ev->axis->span;
-	odds = (1 - blind) * fmax(ev->stopped, 0.3 * ev->flat) + blind * ev->flat_or_blind;
 	/* What has slowed down once is the likelier to do so again. */
 	return ev->settled > 0 ? 3 * odds : odds;
 }

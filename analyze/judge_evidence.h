@@ -69,6 +69,7 @@ struct judge_evidence {
 	 * survivors; from the live objects, where they can tell, and with the places where they
 	 * cannot counted as one. And that the old fade over that they do not. */
 	double stopped, flat, flat_or_blind, faded;
+	double blind;	  /* share of the time at the end that tells nothing of it */
 	double not_freed; /* probability that few of the old will be freed */
 	double all_kept;  /* the same, with what was born in the warm-up */
 	double onset;	  /* seconds after which the old survivors began to be born; 0: at once */

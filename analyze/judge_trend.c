@@ -48,20 +48,23 @@ struct births {
 	double total;
 };
 
-static void births_init(struct births *births, const struct judge_evidence *ev, double weight)
+/* Of the epochs from the warm-up's end up to `end`. */
+static void births_init(struct births *births, const struct judge_evidence *ev, size_t end,
+			double weight)
 {
 	double begin = judge_axis_begin(ev->axis, ev->warm_end), sum = 0;
+	double window = end > ev->warm_end ? ev->axis->end[end - 1] - begin : 0;
 
-	births->n = ev->old_end > ev->warm_end && ev->window > 0 ? ev->old_end - ev->warm_end : 0;
+	births->n = window > 0 ? end - ev->warm_end : 0;
 	births->before = xcalloc(births->n + 1, sizeof(double));
 	births->after = xcalloc(births->n + 1, sizeof(double));
 	births->place = xcalloc(births->n + 1, sizeof(double));
-	births->total = births->n ? weight * ev->survivors : 0;
+	births->total = births->n ? weight * judge_sum_objects(ev->alive, ev->warm_end, end) : 0;
 	for (size_t i = 0; i < births->n; i++) {
 		sum += weight * ev->alive[ev->warm_end + i].objects;
 		births->before[i] = sum;
 		births->after[i] = fmax(0, births->total - sum);
-		births->place[i] = (ev->axis->end[ev->warm_end + i] - begin) / ev->window;
+		births->place[i] = (ev->axis->end[ev->warm_end + i] - begin) / window;
 	}
 }
 
@@ -159,7 +162,7 @@ void judge_cut_warm_up(struct judge_evidence *ev)
 	size_t cut;
 
 	/* A beginning may come in one clump: cycles are counted here more than objects. */
-	births_init(&births, ev, ev->survivors > 0 ? ev->spread / ev->survivors : 0);
+	births_init(&births, ev, ev->old_end, ev->survivors > 0 ? ev->spread / ev->survivors : 0);
 	cut = best_step(&births, slower, 5, 0.5, &gain);
 	births_free(&births);
 	if (cut) {
@@ -167,7 +170,7 @@ void judge_cut_warm_up(struct judge_evidence *ev)
 		ev->warm_end += cut;
 		judge_sum_window(ev);
 	}
-	births_init(&births, ev, ev->survivors > 0 ? ev->spread / ev->survivors : 0);
+	births_init(&births, ev, ev->old_end, ev->survivors > 0 ? ev->spread / ev->survivors : 0);
 	cut = best_step(&births, onset, 4, 0.75, &gain);
 	births_free(&births);
 	if (cut) {
@@ -179,20 +182,39 @@ void judge_cut_warm_up(struct judge_evidence *ev)
 
 /* Growth that ends: at some moment, wholly or nearly; or ever more slowly. Growth that goes on:
  * evenly, or with a rate that changes once, to half or to many times. */
-static void weigh_stopped(struct judge_evidence *ev)
+static double stopped_until(const struct judge_evidence *ev, size_t end)
 {
 	struct births births;
 	double over, on;
 
-	births_init(&births, ev, 1 / ev->clumping);
+	births_init(&births, ev, end, 1 / ev->clumping);
 	over = (mean_step(&births, 0) + mean_step(&births, 0.05) + mean_step(&births, 0.15) +
 		decline_likelihood(&births, 3) + decline_likelihood(&births, 6)) /
 	       5;
 	on = (4 + mean_step(&births, 0.5) + mean_step(&births, 2) + mean_step(&births, 5) +
 	      mean_step(&births, 20)) /
 	     8;
-	ev->stopped = births.n ? over / on : 1;
+	if (!births.n)
+		over = on = 1;
 	births_free(&births);
+	return over / on;
+}
+
+/*
+ * The births after the window of the old are not proven to survive. That there are few of them
+ * shows an end of the growth all the same; that there are many shows that it goes on only as far as
+ * what is born at this site is kept.
+ */
+static void weigh_stopped(struct judge_evidence *ev)
+{
+	double born = judge_sum_objects(ev->born, ev->warm_end, ev->old_end);
+	double kept = born > 0 ? ev->survivors / born : 0;
+	double proven = stopped_until(ev, ev->old_end), all = stopped_until(ev, ev->axis->n);
+
+	ev->stopped = kept * all + (1 - kept) * fmax(proven, all);
+	ev->blind = 1 - kept;
+	if (ev->old_end && ev->axis->span > 0)
+		ev->blind *= 1 - ev->axis->end[ev->old_end - 1] / ev->axis->span;
 }
 
 /* Whether of what was born in the first half of the window a smaller share is alive than of what
