@@ -20,6 +20,11 @@ struct track *track_new(struct model *model, const struct track_options *options
 	return track;
 }
 
+void track_set_window(struct track *track, uint64_t from, uint64_t to)
+{
+	track->options = (struct track_options){from, to};
+}
+
 static void add_clock(struct model *model, const struct note_clock *note)
 {
 	if (model->n_clocks >= MAX_CLOCKS) {

@@ -157,7 +157,7 @@ static void thin_rss(struct model *model)
 void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note)
 {
 	struct model *model = track->model;
-	struct life *life = track_life(track, note->pid, time);
+	struct life *life = track_life_of_note(track, note->pid, time);
 
 	if (model->n_rss >= MAX_POINTS)
 		thin_rss(model);

@@ -99,15 +99,21 @@ static struct life *begin_life(struct track *track, struct pid_entry *entry, uin
 	return life;
 }
 
+struct life *track_life_of_note(struct track *track, uint32_t pid, uint64_t time)
+{
+	struct pid_entry *entry = pid_entry(track, pid);
+
+	return entry->life == NONE ? begin_life(track, entry, time) : &track->lives[entry->life];
+}
+
 struct life *track_life(struct track *track, uint32_t pid, uint64_t time)
 {
 	struct pid_entry *entry;
 
 	if (pid == track->last_pid && track->last_life != NONE)
 		return &track->lives[track->last_life];
+	track_life_of_note(track, pid, time);
 	entry = pid_entry(track, pid);
-	if (entry->life == NONE)
-		begin_life(track, entry, time);
 	/* An exit that only the main thread took part in was not the end. */
 	if (entry->exited) {
 		entry->exited = false;
@@ -226,7 +232,7 @@ static void set_text(char **text, const char *value)
 
 void track_process_note(struct track *track, uint64_t time, const struct note_process *note)
 {
-	struct life *life = track_life(track, note->pid, time);
+	struct life *life = track_life_of_note(track, note->pid, time);
 	struct process *process = life_process(track, life);
 
 	set_text(&process->exe, note->exe);

@@ -481,7 +481,7 @@ struct bucket *track_bucket_at_birth(struct track *track, struct life *life,
 
 void track_bucket_note(struct track *track, uint64_t time, const struct note_bucket *note)
 {
-	struct life *life = track_life(track, note->pid, time);
+	struct life *life = track_life_of_note(track, note->pid, time);
 	struct bucket *bucket = track_bucket(track, life, note->address, note->size);
 
 	complete(track, life, bucket,

@@ -137,6 +137,8 @@ struct track {
 
 /* The life of a pid that something of interest happens to; begun if need be. */
 struct life *track_life(struct track *track, uint32_t pid, uint64_t time);
+/* The same for what the recorder says of a pid, which may be after its end. */
+struct life *track_life_of_note(struct track *track, uint32_t pid, uint64_t time);
 void track_comm(struct track *track, const struct event *event);
 void track_exec(struct track *track, const struct event *event);
 void track_fork(struct track *track, const struct event *event);

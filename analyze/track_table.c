@@ -54,7 +54,7 @@ static void collect_seed(struct track *track, struct life *life, const struct no
 void track_table_note(struct track *track, uint64_t time, const struct note_table *note,
 		      bool usable)
 {
-	struct life *life = track_life(track, note->pid, time);
+	struct life *life = track_life_of_note(track, note->pid, time);
 
 	tablecheck_reading(track->check, life->process, note, usable);
 	if (track->model->snapshots && usable)

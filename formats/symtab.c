@@ -179,6 +179,15 @@ const struct symtab_frame *symtab_find(const struct symtab *table, uint32_t pid,
 	return *n_frames ? table->entries[used - 1].frames : NULL;
 }
 
+void symtab_merge(struct symtab *table, const struct symtab *from)
+{
+	for (size_t i = 0; i < from->n_entries; i++) {
+		const struct entry *entry = &from->entries[i];
+
+		symtab_add(table, entry->pid, entry->address, entry->frames, entry->n_frames);
+	}
+}
+
 size_t symtab_count(const struct symtab *table)
 {
 	return table->n_entries;

@@ -29,6 +29,8 @@ void symtab_add(struct symtab *table, uint32_t pid, uint64_t address,
 /* The frames of an address, innermost first; NULL and 0 where it is not in the table. */
 const struct symtab_frame *symtab_find(const struct symtab *table, uint32_t pid, uint64_t address,
 				       size_t *n_frames);
+/* Adds what `from` has, which takes precedence. */
+void symtab_merge(struct symtab *table, const struct symtab *from);
 size_t symtab_count(const struct symtab *table);
 void symtab_encode(const struct symtab *table, struct buffer *out);
 /* Decodes a section; hostile bytes give an error, never a crash. */

@@ -747,7 +747,11 @@ static void test_process_lives(void **state)
 	lifecycle(&bench, EVENT_EXEC, 20, PID, PID, 0, "second");
 	birth(&bench, 30, 0x10, 0x1000, 64, 0);
 	birth(&bench, 31, 0x20, 0x1000, 64, 0);
+	lifecycle(&bench, EVENT_EXIT, 35, PID, PID, 1, NULL);
+	death(&bench, 36, 0x10, 0x1000, 64, 1); /* only the first thread had ended */
+	birth(&bench, 37, 0x10, 0x1000, 64, 1);
 	lifecycle(&bench, EVENT_EXIT, 40, PID, PID, 1, NULL);
+	bucket_note(&bench, 45, 0x1000, 64, stack_of(0x1000), 3); /* what was left to tell */
 	/* The pid is given out again. */
 	lifecycle(&bench, EVENT_FORK, 50, PID, PID, 1, NULL);
 	birth(&bench, 60, 0x20, 0x1000, 64, 0);

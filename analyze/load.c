@@ -1,0 +1,245 @@
+#include "analyze/load.h"
+
+#include "analyze/decode.h"
+#include "analyze/read.h"
+#include "analyze/track.h"
+#include "common/progress.h"
+#include "formats/perfdata.h"
+#include "formats/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct input {
+	const char *path;
+	struct perfdata_reader *file;
+};
+
+struct load {
+	const struct load_options *options;
+	struct model *model;
+	struct track *track;
+	bool has_window;
+};
+
+/* How often the clock is looked at, for the progress line. */
+#define PROGRESS_RECORDS (1u << 16)
+
+static int by_first_time(const void *a, const void *b)
+{
+	uint64_t left = perfdata_info(((const struct input *)a)->file)->first_time;
+	uint64_t right = perfdata_info(((const struct input *)b)->file)->first_time;
+
+	return (left > right) - (left < right);
+}
+
+static struct error *open_inputs(const char *const *paths, size_t n, struct input *inputs)
+{
+	for (size_t i = 0; i < n; i++) {
+		inputs[i].path = paths[i];
+		TRY(perfdata_open(paths[i], &inputs[i].file));
+	}
+	qsort(inputs, n, sizeof(*inputs), by_first_time);
+	for (size_t i = 1; i < n; i++) {
+		const struct perfdata_info *first = perfdata_info(inputs[0].file);
+		const struct perfdata_info *other = perfdata_info(inputs[i].file);
+
+		if (first->hostname && other->hostname && strcmp(first->hostname, other->hostname))
+			return error_remedy(
+				error_new("%s and %s are not of one recording: the one is from %s, "
+					  "the other from %s",
+					  inputs[0].path, inputs[i].path, first->hostname,
+					  other->hostname),
+				"analyze them one by one");
+	}
+	return NULL;
+}
+
+static void set_text(char **to, const char *text)
+{
+	if (!*to && text)
+		*to = xstrdup(text);
+}
+
+static void join_cmdline(struct model *model, const struct perfdata_info *info)
+{
+	struct buffer text = {0};
+
+	if (model->cmdline || !info->n_cmdline)
+		return;
+	for (size_t i = 0; i < info->n_cmdline; i++) {
+		if (i)
+			buffer_u8(&text, ' ');
+		buffer_append(&text, info->cmdline[i], strlen(info->cmdline[i]));
+	}
+	model->cmdline = xstrndup((const char *)text.data, text.len);
+	buffer_free(&text);
+}
+
+/* What the file's own header tells; in perf's pipe form some of it comes with the records. */
+static void take_info(struct load *load, const struct perfdata_info *info)
+{
+	struct model *model = load->model;
+
+	set_text(&model->hostname, info->hostname);
+	set_text(&model->osrelease, info->osrelease);
+	set_text(&model->arch, info->arch);
+	join_cmdline(model, info);
+	model->truncated |= info->truncated;
+	if (load->options->from || load->options->to)
+		return;
+	if (info->first_time && info->first_time < model->first_time)
+		model->first_time = info->first_time;
+	if (info->last_time > model->last_time)
+		model->last_time = info->last_time;
+}
+
+static void take_clock(struct model *model, const struct perfdata_info *info)
+{
+	if (!info->has_clock_data || info->clockid != CLOCK_MONOTONIC)
+		return;
+	xgrow(model->clocks, model->cap_clocks, model->n_clocks + 1);
+	model->clocks[model->n_clocks++] = (struct clock_pair){
+		.monotonic = info->clock_ns,
+		.realtime = info->wall_clock_ns,
+	};
+}
+
+static struct error *take_symbols(struct model *model, const struct perfdata_info *info)
+{
+	struct symtab *symbols;
+
+	if (!info->symtab)
+		return NULL;
+	TRY(symtab_decode(info->symtab, info->symtab_len, info->swapped, &symbols));
+	if (!model->symbols) {
+		model->symbols = symbols;
+		return NULL;
+	}
+	symtab_merge(model->symbols, symbols);
+	symtab_free(symbols);
+	return NULL;
+}
+
+/* Times on the command line count from the start of the trace. */
+static void set_window(struct load *load, const struct perfdata_info *info, uint64_t first)
+{
+	const struct load_options *options = load->options;
+	uint64_t start = info->first_time && info->first_time < first ? info->first_time : first;
+
+	load->has_window = true;
+	if (options->from || options->to)
+		track_set_window(load->track, options->from ? start + options->from : 0,
+				 options->to ? start + options->to : 0);
+}
+
+static void show_progress(const struct load *load, const struct input *input, uint64_t records)
+{
+	struct progress *progress = load->options->log->progress;
+	uint64_t done, total;
+
+	if (!progress || !progress_due(progress))
+		return;
+	perfdata_progress(input->file, &done, &total);
+	if (total)
+		progress_show(progress, "%s: %.0f %%, %.1f million records", input->path,
+			      100.0 * (double)done / (double)total, (double)records / 1e6);
+	else
+		progress_show(progress, "%s: %.1f million records", input->path,
+			      (double)records / 1e6);
+}
+
+static void read_records(struct load *load, const struct input *input, struct decode *decode)
+{
+	struct read *read = read_new(input->file, READ_DEFAULT_LIMIT);
+	struct read_record record;
+	struct event event;
+	uint64_t n = 0;
+
+	while (read_next(read, &record)) {
+		decode_record(decode, &record, &event);
+		if (!load->has_window && event.time)
+			set_window(load, perfdata_info(input->file), event.time);
+		track_event(load->track, &event);
+		if (++n % PROGRESS_RECORDS == 0)
+			show_progress(load, input, n);
+	}
+	load->model->out_of_order += read_out_of_order(read);
+	log_debug(load->options->log, "%s: %llu records, at most %zu KiB held for sorting",
+		  input->path, (unsigned long long)n, read_peak(read) >> 10);
+	read_free(read);
+}
+
+static void warn(const struct load *load, const struct input *input, const struct decode *decode)
+{
+	const struct decode_stats *stats = decode_stats(decode);
+	const struct log *log = load->options->log;
+
+	if (decode_problem(decode))
+		log_warn(log, "%s: %s", input->path, error_message(decode_problem(decode)));
+	if (stats->no_format)
+		log_warn(log, "%s: %llu events are of formats that the file does not describe",
+			 input->path, (unsigned long long)stats->no_format);
+	if (stats->malformed)
+		log_warn(log, "%s: %llu records do not fit their own size and were left out",
+			 input->path, (unsigned long long)stats->malformed);
+	if (stats->bad_notes)
+		log_warn(log, "%s: %llu notes are damaged, or of kinds not known here", input->path,
+			 (unsigned long long)stats->bad_notes);
+}
+
+static struct error *load_one(struct load *load, const struct input *input)
+{
+	struct decode *decode = decode_new(input->file);
+	struct model *model = load->model;
+
+	take_clock(model, perfdata_info(input->file));
+	read_records(load, input, decode);
+	take_info(load, perfdata_info(input->file));
+	warn(load, input, decode);
+	decode_free(decode);
+	if (perfdata_damage(input->file) && !model->damage)
+		model->damage = xasprintf("%s: %s", input->path, perfdata_damage(input->file));
+	return error_context(take_symbols(model, perfdata_info(input->file)), "%s", input->path);
+}
+
+static struct error *load_all(struct load *load, const struct input *inputs, size_t n)
+{
+	struct model *model = load->model;
+
+	set_text(&model->trace_path, inputs[0].path);
+	for (size_t i = 0; i < n; i++)
+		TRY(load_one(load, &inputs[i]));
+	track_finish(load->track);
+	if (load->options->log->progress)
+		progress_clear(load->options->log->progress);
+	if (model->n_processes)
+		return NULL;
+	if (model->damage)
+		return error_remedy(error_new("%s; nothing before it is of use", model->damage),
+				    "record again; if it was copied, copy it again");
+	return error_remedy(error_new("%s: there are no allocations, GC cycles or mappings in it",
+				      inputs[0].path),
+			    "record the program with `record`; see `record --help`");
+}
+
+struct error *load_traces(const char *const *paths, size_t n, const struct load_options *options,
+			  struct model *model)
+{
+	struct input *inputs = xcalloc(n, sizeof(*inputs));
+	struct load load = {
+		.options = options,
+		.model = model,
+		.track = track_new(model, &(struct track_options){0}),
+	};
+	struct error *err = open_inputs(paths, n, inputs);
+
+	if (!err)
+		err = load_all(&load, inputs, n);
+	track_free(load.track);
+	for (size_t i = 0; i < n; i++)
+		perfdata_close(inputs[i].file);
+	free(inputs);
+	return err;
+}

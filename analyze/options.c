@@ -1,0 +1,197 @@
+#include "analyze/options.h"
+
+#include "common/arguments.h"
+#include "formats/xalloc.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char analyze_help[] =
+	"usage: analyze TRACE... [--gctrace FILE]... [--pprof FILE]... [OPTIONS]\n"
+	"\n"
+	"Says which allocation sites of a Go program leak, how fast, and how sure that is.\n"
+	"TRACE is a file that `record` wrote, or any perf.data; `-` is standard input. Several\n"
+	"are taken as the parts of one recording.\n"
+	"\n"
+	"      --gctrace FILE   what the program wrote to standard error under\n"
+	"                       GODEBUG=gctrace=1; placed on the trace's clock by its GC cycles\n"
+	"      --pprof FILE     a heap dump (/debug/pprof/heap, of either form); compared with\n"
+	"                       the trace object by object at the GC cycle it describes\n"
+	"  -f, --format FORMAT  text (default)\n"
+	"  -o, --output FILE    where to write the report; standard output by default\n"
+	"      --from TIME      leave out what was before, 90s, 10m or 2h into the trace:\n"
+	"      --to TIME        and what came after, as if it had been recorded from and to there\n"
+	"      --top N          how many sites to show (default 10)\n"
+	"      --limit BYTES    the program's memory limit, as 512M or 2G: say when growth gets "
+	"there\n"
+	"      --color WHEN     auto (default), always, never\n"
+	"  -q, --quiet          warnings only\n"
+	"  -v, --verbose        details\n"
+	"  -h, --help           this text\n"
+	"      --version        the version\n"
+	"\n"
+	"Exit status: 0 well, 2 trouble (wrong usage, unreadable input).\n"
+	"\n"
+	"A service whose memory grows: record ten minutes of it, look at the file at home.\n"
+	"  $ record -p $(pgrep myserver) -d 10m -o trace.gmt\n"
+	"  $ analyze trace.gmt\n"
+	"Read from the top: the timeline shows whether the live heap rises from one GC cycle to\n"
+	"the next. Below it stand the sites, leaks first, each with its growth, the number of GC\n"
+	"generations among its survivors (a leak's keeps rising, a cache's levels off) and where\n"
+	"it is in the source. At the end, how far to trust it: events lost, counters compared.\n"
+	"\n"
+	"The same with all there is: a GC log and two heap dumps, and only after the warm-up.\n"
+	"  $ GODEBUG=gctrace=1 record -o trace.gmt -- ./myserver 2> gc.log &\n"
+	"  $ curl -so heap1.pb.gz localhost:6060/debug/pprof/heap\n"
+	"  $ sleep 600; curl -so heap2.pb.gz localhost:6060/debug/pprof/heap\n"
+	"  $ analyze trace.gmt --gctrace gc.log --pprof heap1.pb.gz --pprof heap2.pb.gz --from 2m\n"
+	"All three must agree; where they do not, that is reported too: events that were lost, a\n"
+	"dump of another process, a log that cannot be placed.\n";
+
+enum { OPT_GCTRACE = 256, OPT_PPROF, OPT_FROM, OPT_TO, OPT_TOP, OPT_LIMIT, OPT_COLOR, OPT_VERSION };
+
+static const struct option long_options[] = {
+	{"gctrace", required_argument, NULL, OPT_GCTRACE},
+	{"pprof", required_argument, NULL, OPT_PPROF},
+	{"format", required_argument, NULL, 'f'},
+	{"output", required_argument, NULL, 'o'},
+	{"from", required_argument, NULL, OPT_FROM},
+	{"to", required_argument, NULL, OPT_TO},
+	{"top", required_argument, NULL, OPT_TOP},
+	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"color", required_argument, NULL, OPT_COLOR},
+	{"colour", required_argument, NULL, OPT_COLOR},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+static struct error *usage(const char *option, const char *value, const char *wanted)
+{
+	return error_remedy(error_new("%s %s: %s", option, value, wanted), "see `analyze --help`");
+}
+
+static struct error *parse_format(const char *text, struct analyze_options *options)
+{
+	options->format = text;
+	if (!strcmp(text, "text"))
+		return NULL;
+	return error_remedy(error_new("-f %s: no such format; there is: text", text),
+			    "see `analyze --help`");
+}
+
+static struct error *parse_color(const char *text, struct analyze_options *options)
+{
+	static const char *const names[] = {"auto", "always", "never"};
+
+	for (int i = 0; i < 3; i++) {
+		if (!strcmp(text, names[i])) {
+			options->color = (enum analyze_color)i;
+			return NULL;
+		}
+	}
+	return usage("--color", text, "not one of auto, always, never");
+}
+
+static struct error *parse_time(const char *option, const char *text, uint64_t *ns)
+{
+	return argument_duration(text, ns)
+		       ? NULL
+		       : usage(option, text, "not a time into the trace such as 90s, 10m, 2h");
+}
+
+static struct error *parse_option(int opt, struct analyze_options *options)
+{
+	uint64_t number;
+
+	switch (opt) {
+	case OPT_GCTRACE:
+		options->gctraces[options->n_gctraces++] = optarg;
+		return NULL;
+	case OPT_PPROF:
+		options->dumps[options->n_dumps++] = optarg;
+		return NULL;
+	case 'f':
+		return parse_format(optarg, options);
+	case 'o':
+		options->output = optarg;
+		return NULL;
+	case OPT_FROM:
+		return parse_time("--from", optarg, &options->from);
+	case OPT_TO:
+		TRY(parse_time("--to", optarg, &options->to));
+		return options->to ? NULL : usage("--to", optarg, "nothing comes before the start");
+	case OPT_TOP:
+		if (!argument_number(optarg, 1, 100000, &number))
+			return usage("--top", optarg, "not a number from 1 up");
+		options->top = (unsigned)number;
+		return NULL;
+	case OPT_LIMIT:
+		return argument_bytes(optarg, &options->limit) && options->limit
+			       ? NULL
+			       : usage("--limit", optarg, "not a size such as 512M or 2G");
+	case OPT_COLOR:
+		return parse_color(optarg, options);
+	case 'q':
+		options->verbosity = -1;
+		return NULL;
+	case 'v':
+		options->verbosity = 1;
+		return NULL;
+	case 'h':
+		options->action = ANALYZE_HELP;
+		return NULL;
+	default:
+		options->action = ANALYZE_VERSION;
+		return NULL;
+	}
+}
+
+static struct error *check(const struct analyze_options *options)
+{
+	if (options->action != ANALYZE_REPORT)
+		return NULL;
+	if (!options->n_traces)
+		return error_remedy(error_new("no trace was given"),
+				    "`analyze trace.gmt` reads what `record -o trace.gmt` wrote; "
+				    "see `analyze --help`");
+	if (options->to && options->from >= options->to)
+		return error_remedy(error_new("--from is not before --to"), "see `analyze --help`");
+	return NULL;
+}
+
+struct error *analyze_options_parse(int argc, char *argv[], struct analyze_options *options)
+{
+	size_t n = (size_t)argc;
+	int opt;
+
+	*options = (struct analyze_options){
+		.traces = xcalloc(n, sizeof(*options->traces)),
+		.gctraces = xcalloc(n, sizeof(*options->gctraces)),
+		.dumps = xcalloc(n, sizeof(*options->dumps)),
+		.format = "text",
+		.top = 10,
+	};
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":f:o:qvh", long_options, NULL)) != -1) {
+		if (opt == '?' || opt == ':')
+			return error_remedy(
+				error_new("%s: %s", argv[optind - 1],
+					  opt == '?' ? "no such option" : "a value is missing"),
+				"see `analyze --help`");
+		TRY(parse_option(opt, options));
+	}
+	while (optind < argc)
+		options->traces[options->n_traces++] = argv[optind++];
+	return check(options);
+}
+
+void analyze_options_free(struct analyze_options *options)
+{
+	free(options->traces);
+	free(options->gctraces);
+	free(options->dumps);
+}

@@ -1,0 +1,33 @@
+#ifndef GMT_ANALYZE_OPTIONS_H
+#define GMT_ANALYZE_OPTIONS_H
+
+#include "formats/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum analyze_action { ANALYZE_REPORT, ANALYZE_HELP, ANALYZE_VERSION };
+enum analyze_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+/* Strings and lists of strings point into argv. */
+struct analyze_options {
+	enum analyze_action action;
+	const char **traces, **gctraces, **dumps;
+	size_t n_traces, n_gctraces, n_dumps;
+	const char *format;
+	const char *output; /* NULL: standard output */
+	uint64_t from, to;  /* ns from the start of the trace; to 0: to its end */
+	uint64_t limit;	    /* memory of the process, bytes; 0 unknown */
+	unsigned top;	    /* candidates to show */
+	enum analyze_color color;
+	int verbosity; /* common/log.h */
+};
+
+/* Parses the command line. Errors are usage errors. Free with analyze_options_free in any case. */
+struct error *analyze_options_parse(int argc, char *argv[], struct analyze_options *options);
+void analyze_options_free(struct analyze_options *options);
+
+extern const char analyze_help[];
+
+#endif
