@@ -58,8 +58,8 @@ struct process_state {
 	int64_t gc_offset; /* profile cycle - number of the GC cycle: 0, as both count from 0 */
 	int64_t seed_cycle;
 	bool seeded;
-	struct logged *log; /* a ring of LOG_MAX, until the first reading */
-	size_t n_log;
+	struct logged *log; /* the last LOG_MAX, until the first reading */
+	size_t n_log, cap_log;
 };
 
 struct snapshots {
@@ -267,7 +267,10 @@ static void take(struct snapshots *s, struct place *place)
 		for (int i = 0; i < SNAPSHOT_STATES; i++) {
 			row.born_seen[i] =
 				ring_state(s->sites[site].seen, snapshot->first_state + i);
-			row.older[i] = ring_state(s->sites[site].older, snapshot->first_state + i);
+			/* Without the table there are deaths here, and no births. */
+			if (snapshot->seeded)
+				row.older[i] =
+					ring_state(s->sites[site].older, snapshot->first_state + i);
 		}
 		add_row(snapshot, &row);
 	}
@@ -285,7 +288,8 @@ static void take_now(struct snapshots *s, struct place *place)
 		if (site_process(s, site) != snapshot->process)
 			continue;
 		row.born_seen[SNAPSHOT_NOW] = ring_state(s->sites[site].seen, INT64_MAX);
-		row.older[SNAPSHOT_NOW] = ring_state(s->sites[site].older, INT64_MAX);
+		if (process_state(s, snapshot->process)->seeded)
+			row.older[SNAPSHOT_NOW] = ring_state(s->sites[site].older, INT64_MAX);
 		add_row(snapshot, &row);
 	}
 }
@@ -358,8 +362,8 @@ static void log_event(struct process_state *process, const struct logged *event)
 {
 	if (process->seeded)
 		return;
-	if (!process->log)
-		process->log = xcalloc(LOG_MAX, sizeof(*process->log));
+	if (process->n_log < LOG_MAX)
+		xgrow(process->log, process->cap_log, process->n_log + 1);
 	process->log[process->n_log++ % LOG_MAX] = *event;
 }
 
@@ -452,6 +456,9 @@ void snapshots_reading(struct snapshots *s, uint32_t process, uint64_t begin, ui
 
 	if (state->seeded)
 		return;
+	/* Where nothing has happened yet it also tells which cycle this is. */
+	if (state->cycle == UNSET_CYCLE)
+		snapshots_cycle(s, process, begin, cycle, 0);
 	state->seeded = true;
 	state->seed_cycle = cycle;
 	for (uint32_t site = 0; site < s->n_sites; site++) {

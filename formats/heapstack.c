@@ -14,28 +14,22 @@ bool heap_frame_is_runtime(const char *function)
 	return begins(function, "runtime.") || begins(function, "internal/runtime/");
 }
 
-bool heap_stack_key_equal(struct heap_stack_key a, struct heap_stack_key b)
-{
-	return a.low == b.low && a.high == b.high;
-}
-
 /* The name with everything from its first [ to its last ] as "[...]", and a NUL. */
 static void add_function(XXH3_state_t *state, const char *name)
 {
 	const char *first = strchr(name, '['), *last = strrchr(name, ']');
 
 	if (first && last && first < last) {
-		XXH3_128bits_update(state, name, (size_t)(first - name));
-		XXH3_128bits_update(state, "[...]", 5);
+		XXH3_64bits_update(state, name, (size_t)(first - name));
+		XXH3_64bits_update(state, "[...]", 5);
 		name = last + 1;
 	}
-	XXH3_128bits_update(state, name, strlen(name) + 1);
+	XXH3_64bits_update(state, name, strlen(name) + 1);
 }
 
-struct heap_stack_key heap_stack_key(const struct heap_frame *frames, size_t n_frames)
+uint64_t heap_stack_key(const struct heap_frame *frames, size_t n_frames)
 {
 	size_t first = 0;
-	XXH128_hash_t hash;
 	XXH3_state_t state;
 
 	while (first < n_frames && heap_frame_is_runtime(frames[first].function))
@@ -43,14 +37,13 @@ struct heap_stack_key heap_stack_key(const struct heap_frame *frames, size_t n_f
 	if (first == n_frames)
 		first = 0;
 	XXH3_INITSTATE(&state);
-	XXH3_128bits_reset(&state);
+	XXH3_64bits_reset(&state);
 	for (size_t i = first; i < n_frames; i++) {
 		if (!strcmp(frames[i].function, "runtime.goexit"))
 			continue;
 		add_function(&state, frames[i].function);
-		XXH3_128bits_update(&state, frames[i].file, strlen(frames[i].file) + 1);
-		XXH3_128bits_update(&state, &frames[i].line, sizeof(frames[i].line));
+		XXH3_64bits_update(&state, frames[i].file, strlen(frames[i].file) + 1);
+		XXH3_64bits_update(&state, &frames[i].line, sizeof(frames[i].line));
 	}
-	hash = XXH3_128bits_digest(&state);
-	return (struct heap_stack_key){.low = hash.low64, .high = hash.high64};
+	return XXH3_64bits_digest(&state);
 }

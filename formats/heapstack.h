@@ -16,12 +16,7 @@
 
 #include "formats/heapprofile.h"
 
-struct heap_stack_key {
-	uint64_t low, high;
-};
-
-struct heap_stack_key heap_stack_key(const struct heap_frame *frames, size_t n_frames);
-bool heap_stack_key_equal(struct heap_stack_key a, struct heap_stack_key b);
+uint64_t heap_stack_key(const struct heap_frame *frames, size_t n_frames);
 /* Whether pprof hides a frame of this function at the innermost end of a stack. */
 bool heap_frame_is_runtime(const char *function);
 

@@ -5,6 +5,7 @@
 #include "formats/bytes.h"
 #include "formats/heapstack.h"
 #include "formats/xalloc.h"
+#include "tests/unit/slurp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,19 +16,6 @@
 #include <cmocka.h>
 
 #define DATA "tests/data/pprof/"
-
-static struct buffer slurp(const char *path)
-{
-	struct buffer b = {0};
-	FILE *file = fopen(path, "rb");
-	int c;
-
-	assert_non_null(file);
-	while ((c = getc(file)) != EOF)
-		buffer_u8(&b, (uint8_t)c);
-	fclose(file);
-	return b;
-}
 
 static const char sample[] = "heap profile: 3: 1184 [5: 2208] @ heap/1048576\n"
 			     "1: 1024 [2: 2048] @ 0x4b466e 0x4b4604 0x437512 0x4612a1\n"
@@ -227,12 +215,12 @@ static void test_keys(void **state)
 	struct heap_frame other[] = {{"main.f[...]", "a.go", 6}, {"runtime.main", "proc.go", 250}};
 
 	(void)state;
-	assert_true(heap_stack_key_equal(heap_stack_key(frames, 5), heap_stack_key(brief, 2)));
-	assert_false(heap_stack_key_equal(heap_stack_key(frames, 5), heap_stack_key(other, 2)));
-	assert_false(heap_stack_key_equal(heap_stack_key(frames, 5), heap_stack_key(brief, 1)));
+	assert_int_equal(heap_stack_key(frames, 5), heap_stack_key(brief, 2));
+	assert_int_not_equal(heap_stack_key(frames, 5), heap_stack_key(other, 2));
+	assert_int_not_equal(heap_stack_key(frames, 5), heap_stack_key(brief, 1));
 	/* Nothing but the runtime: then all of it counts. */
-	assert_false(heap_stack_key_equal(heap_stack_key(frames, 2), heap_stack_key(frames, 1)));
-	assert_true(heap_stack_key_equal(heap_stack_key(NULL, 0), heap_stack_key(frames + 4, 1)));
+	assert_int_not_equal(heap_stack_key(frames, 2), heap_stack_key(frames, 1));
+	assert_int_equal(heap_stack_key(NULL, 0), heap_stack_key(frames + 4, 1));
 }
 
 int main(void)
