@@ -9,6 +9,7 @@ enum {
 	MAX_PROLOGUE = 16, /* instructions up to the check: the longest form, of 1.16, has ten */
 	MAX_RESTART = 64,  /* spills, call, reloads, jump */
 	MAX_WALK = 256,
+	MAX_AFTER = 8,
 };
 
 #define REG(n) (UINT64_C(1) << (n))
@@ -343,10 +344,34 @@ bool placement_call(const struct code *code, uint64_t target, size_t n, struct p
 	return false;
 }
 
-bool placement_after_call(const struct code *code, size_t call, struct place *place)
+/* Whether anything in the function jumps into the instructions after `from`, up to `to`. */
+static bool jumped_into(const struct code *code, size_t from, size_t to)
 {
-	if (call + 1 >= code->n || refused(code, call + 1))
+	for (size_t i = 0; i < code->n; i++)
+		if ((code->insns[i].kind == INSN_JUMP || code->insns[i].kind == INSN_BRANCH) &&
+		    code->insns[i].target > code->insns[from].address &&
+		    code->insns[i].target <= code->insns[to].address)
+			return true;
+	return false;
+}
+
+bool placement_after_call(const struct code *code, size_t call, uint64_t regs, struct place *place)
+{
+	static const char where[] = "after the call, its result is in place";
+	const struct walk walk = {.code = code, .check = {.branch = -1}};
+	struct state state = {.g_reg = code->arch->g};
+
+	for (size_t i = call + 1; i < code->n && i <= call + MAX_AFTER; i++) {
+		if (arch_emulates(code->arch, code->insns[i].kind) && !refused(code, i) &&
+		    !jumped_into(code, call, i)) {
+			*place = place_in_body(code, i, where);
+			return true;
+		}
+		if (!step(&walk, &state, i) || (state.changed & (regs | REG(code->arch->g))))
+			break;
+	}
+	if (call + 1 >= code->n || refused(code, call + 1) || jumped_into(code, call, call + 1))
 		return false;
-	*place = place_in_body(code, call + 1, "after the call, its result is in place");
+	*place = place_in_body(code, call + 1, where);
 	return true;
 }

@@ -97,7 +97,8 @@ static struct error *place_site(const struct planner *planner, const struct role
 		size_t call = place->index;
 
 		free(place->reason);
-		found = placement_after_call(code, call, place);
+		found = placement_after_call(code, call, UINT64_C(1) << planner->arch->reg_args[0],
+					     place);
 	}
 	return found ? NULL : error_new("no call of %s", site->callee);
 }

@@ -208,14 +208,20 @@ check_goroutines() {
 	else
 		same "$name: go_create names the creator" 1 "$(cut -d' ' -f3 "$work/made" | sort -u)"
 	fi
+	same "$name: go_create_coro once for each iter.Pull" "$(fact coroutines)" \
+		"$(columns "$events" go_create_coro goid | sort -u | wc -l)"
+	columns "$events" go_create_coro goid | sed 's/^/coro /' >>"$work/made"
 	same "$name: every goroutine that was made ends" "" \
 		"$(comm -23 <(cut -d' ' -f2 "$work/made" | sort) <(columns "$events" go_exit goid | sort))"
 }
 
+# check_sampled SYMBOLS: yes where the program has symbols to name addresses by.
 check_sampled() {
 	make_plan sampled
 	same "$name: every role has its place" "" "$(cat "$plan.sampled.lost")"
-	boundaries "$name" "$plan.sampled" "$program"
+	same "$name: no field is lost" "" \
+		"$(cut -f1,8 "$plan.sampled" | grep -vP '\t-$|^go_create\tno creator')"
+	[ "$1" = no ] || boundaries "$name" "$plan.sampled" "$program"
 	same "$name: the kernel takes every probe" "" "$(define_events "$plan.sampled")"
 	if ! GODEBUG=gctrace=1 record_events "$plan.sampled" "$work/data" "$program" \
 		-dump "$work/dump" >"$work/facts" 2>"$work/gctrace"; then
@@ -228,7 +234,7 @@ check_sampled() {
 	columns "$events" gc_end numgc cycle >"$work/gc_end"
 	check_samples
 	check_gc
-	check_goroutines
+	[ "$1" = no ] || check_goroutines
 	within "$name: heap_grow" "$(columns "$events" heap_grow npages | awk '$1 > 0' | wc -l)" 1 1000
 	within "$name: scavenge, with a size" \
 		"$(columns "$events" scavenge nbytes | awk '$1 > 0 && $1 < 1e12' | wc -l)" 1 10000
@@ -366,16 +372,18 @@ for version in $versions; do
 	# Up to 1.18 the cycle is kept as it is, then with a flag in its lowest bit.
 	cycle_shift=1
 	[ "${version#1.}" -le 18 ] && cycle_shift=0
-	check_sampled
+	check_sampled yes
 	check_stacks
 	check_all
 	check_span
 	check_filter
+	name="Go $version, stripped"
+	go_program "$version" probed '-ldflags=-s -w' && check_sampled no
 	case $version in
 	1.15 | 1.19 | 1.27)
 		check_foreign
 		name="Go $version, PIE"
-		go_program "$version" probed -buildmode=pie && check_sampled
+		go_program "$version" probed -buildmode=pie && check_sampled yes
 		;;
 	esac
 done

@@ -348,13 +348,17 @@ static void test_calls(void **state)
 	assert_true(placement_call(&code, 0x2005, 0, &place));
 	assert_place(place, 0, PLACE_EMULATED_ONCE);
 	free(place.reason);
-	assert_true(placement_after_call(&code, place.index, &place));
+	assert_true(placement_after_call(&code, place.index, R(AX), &place));
 	assert_place(place, 5, PLACE_EMULATED_ONCE);
 	free(place.reason);
 	assert_true(placement_call(&code, 0x2005, 1, &place));
 	assert_place(place, 6, PLACE_EMULATED_ONCE);
 	free(place.reason);
-	assert_true(placement_after_call(&code, place.index, &place));
+	assert_true(placement_after_call(&code, place.index, R(AX), &place));
+	/* The next call is emulated, and AX is still the result there. */
+	assert_place(place, 0xe, PLACE_EMULATED_ONCE);
+	free(place.reason);
+	assert_true(placement_after_call(&code, code_index(&code, 0x1006), R(BX), &place));
 	assert_place(place, 0xb, PLACE_STEPPED_ONCE);
 	free(place.reason);
 	assert_false(placement_call(&code, 0x2005, 2, &place));
@@ -362,7 +366,7 @@ static void test_calls(void **state)
 	assert_true(placement_call(&code, 0x3013, 0, &place));
 	free(place.reason);
 	/* Nothing follows the last call. */
-	assert_false(placement_after_call(&code, place.index, &place));
+	assert_false(placement_after_call(&code, place.index, R(AX), &place));
 	code_free(&code);
 }
 
