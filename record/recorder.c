@@ -568,10 +568,8 @@ static void print_summary(const struct recording *r)
 		 "%.1f s of %s: %lu events (%lu births, %lu deaths, %lu GC cycles), %lu lost",
 		 seconds, r->targets[0].exe, counts->samples, events_named(r, "birth"),
 		 events_named(r, "death"), events_named(r, "gc_end"), counts->lost);
-	log_info(r->log, "%s: %.1f kB, a %.1fth of the events' %.1f kB", r->options->output,
-		 (double)st.st_size / 1e3,
-		 st.st_size ? (double)counts->bytes / (double)st.st_size : 0,
-		 (double)counts->bytes / 1e3);
+	log_info(r->log, "%s: %.1f kB for %.1f kB of events", r->options->output,
+		 (double)st.st_size / 1e3, (double)counts->bytes / 1e3);
 	if (!r->failure)
 		log_info(r->log, "next: analyze %s", r->options->output);
 }

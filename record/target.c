@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MAP_TRIES 600 /* half a second */
+
 /* Characters that a path may have in a probe definition without confusing its parser. */
 #define PLAIN_PATH "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+,"
 
@@ -162,9 +164,9 @@ struct error *target_release(struct target *target, int *status)
 		*status = errnum == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE;
 		return error_errno(errnum, "%s: cannot execute", target->exe);
 	}
-	/* exec closes the pipe a moment before it maps the file. */
-	for (int i = 0; i < 1000 && !target_load_bias(target, &bias); i++)
-		nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+	/* exec closes the pipe a moment before it maps the file; on a busy machine, many. */
+	for (int i = 0; i < MAP_TRIES && !target_load_bias(target, &bias); i++)
+		nanosleep(&(struct timespec){.tv_nsec = i < 100 ? 20000 : 1000000}, NULL);
 	return NULL;
 }
 
