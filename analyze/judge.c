@@ -45,12 +45,16 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
 	       ev->survivors >= (double)options->min_survivors;
 }
 
+/* What the time that tells nothing weighs: more than its length, for the sites that hide the end of
+ * their growth in churn are those where such time is long. */
+#define BLIND_WEIGHT 1.4
+
 /* The odds that the growth has ended: by when the survivors were born, and where that tells nothing
  * by the live objects alone. */
 static double ended_odds(const struct judge_evidence *ev)
 {
-	double odds =
-		(1 - ev->blind) * fmax(ev->stopped, 0.3 * ev->flat) + ev->blind * ev->flat_or_blind;
+	double odds = (1 - ev->blind) * fmax(ev->stopped, 0.3 * ev->flat) +
+		      BLIND_WEIGHT * ev->blind * ev->flat_or_blind;
 
 	/* What has slowed down once is the likelier to do so again. */
 	return ev->settled > 0 ? 3 * odds : odds;

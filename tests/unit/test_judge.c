@@ -17,7 +17,7 @@ static size_t seeds(void)
 {
 	const char *text = getenv("GMT_JUDGE_SEEDS");
 
-	return text ? strtoul(text, NULL, 10) : 300;
+	return text ? strtoul(text, NULL, 10) : 600;
 }
 
 /* One recording with one site of a kind. */
@@ -54,15 +54,15 @@ static bool called_leak(enum verdict verdict)
 	return verdict == VERDICT_LEAK || verdict == VERDICT_LIKELY_LEAK;
 }
 
-/* Bounds on a count of n: one is forgiven, so that few seeds can be run too. */
+/* Bounds on a count of n: what a true share at the target itself stays within 99 times of 100. */
 static double at_least(double share, double n)
 {
-	return share * n - 1;
+	return share * n - 2.326 * sqrt(share * (1 - share) * n);
 }
 
 static double at_most(double share, double n)
 {
-	return fmax(1, share * n);
+	return share * n + 2.326 * sqrt(share * (1 - share) * n) + 0.5;
 }
 
 struct calibration {
