@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -149,6 +150,14 @@ struct error *target_fork(struct target *target, char *const argv[])
 	return NULL;
 }
 
+/* Has the child ended? It stays to be waited for. */
+static bool child_ended(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid;
+}
+
 struct error *target_release(struct target *target, int *status)
 {
 	uint64_t bias;
@@ -165,7 +174,8 @@ struct error *target_release(struct target *target, int *status)
 		return error_errno(errnum, "%s: cannot execute", target->exe);
 	}
 	/* exec closes the pipe a moment before it maps the file; on a busy machine, many. */
-	for (int i = 0; i < MAP_TRIES && !target_load_bias(target, &bias); i++)
+	for (int i = 0;
+	     i < MAP_TRIES && !target_load_bias(target, &bias) && !child_ended(target->pid); i++)
 		nanosleep(&(struct timespec){.tv_nsec = i < 100 ? 20000 : 1000000}, NULL);
 	return NULL;
 }
