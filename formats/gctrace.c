@@ -388,11 +388,12 @@ static size_t container_prefix(const char *p, const char *end, int *stream, bool
 static void process_partial(struct gctrace_parser *parser, struct partial *part)
 {
 	const char *begin = (const char *)part->text.data;
-	struct text text = {begin, begin + part->text.len, begin + part->text.len, part->line,
-			    part->offset};
 
+	/* Without text there is no pointer to add to. */
 	if (part->text.len)
-		process_text(parser, &text);
+		process_text(parser,
+			     &(struct text){begin, begin + part->text.len, begin + part->text.len,
+					    part->line, part->offset});
 	part->text.len = 0;
 }
 
