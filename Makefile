@@ -125,6 +125,30 @@ bench: all
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
 
+# Every parser under clang's libFuzzer, with sanitizers, in a build directory of its own. Runs on a
+# copy of its seeds; an input that fails is left beside the fuzzer.
+FUZZ_SECONDS ?= 10
+FUZZ_BUILD   := $(BUILD)/fuzz
+FUZZ_FLAGS   := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+FUZZERS      := $(patsubst %.c,$(BUILD)/%,$(call sources,tests/fuzz))
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libanalyze.a $(MODULES)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIB_LDLIBS) -lm -lpthread
+.SECONDARY: $(FUZZERS:=.o)
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(FUZZ_BUILD) OPT='-O1 -g' \
+		SANITIZE='$(FUZZ_FLAGS)' fuzzers
+	@for f in $(FUZZERS:$(BUILD)/%=$(FUZZ_BUILD)/%); do \
+		echo "$$f: $(FUZZ_SECONDS) s"; \
+		name=$${f##*/fuzz_} seeds=$$(mktemp -d) && \
+		cp -r tests/fuzz/corpus/$$name/. $$seeds && \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 \
+			-artifact_prefix=$${f%/*}/$$name- -verbosity=0 -print_final_stats=1 \
+			$$seeds; \
+		status=$$?; rm -rf $$seeds; [ $$status = 0 ] || exit 1; \
+	done
+
 # The names in the manual pages follow PROGRAM_PREFIX.
 MAN_NAMES     = sed -e '/^\.\(Nm\|Xr\) /s/\<\(record\|analyze\)\>/$(PROGRAM_PREFIX)\1/'
 .PHONY: install uninstall

@@ -1,0 +1,57 @@
+#include "formats/note.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void encode(struct buffer *out, const struct note *note)
+{
+	switch (note->kind) {
+	case NOTE_CLOCK:
+		note_put_clock(out, &note->clock);
+		break;
+	case NOTE_PROCESS:
+		note_put_process(out, &note->process);
+		break;
+	case NOTE_BUCKET:
+		note_put_bucket(out, &note->bucket);
+		break;
+	case NOTE_TABLE:
+		if (note->table.n_entries <= NOTE_TABLE_MAX_ENTRIES)
+			note_put_table(out, &note->table);
+		break;
+	case NOTE_RSS:
+		note_put_rss(out, &note->rss);
+		break;
+	case NOTE_TEXT:
+		note_put_text(out, &note->text);
+		break;
+	}
+}
+
+/* What was decoded can be encoded, and says the same when it is decoded again. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	for (int swap = 0; swap < 2; swap++) {
+		struct buffer first = {0}, second = {0};
+		struct note note, again;
+
+		if (!note_decode(data, size, swap, &note))
+			continue;
+		encode(&first, &note);
+		if (first.len) {
+			if (!note_decode(first.data, first.len, false, &again))
+				abort();
+			encode(&second, &again);
+			if (first.len != second.len ||
+			    memcmp(first.data, second.data, first.len) != 0)
+				abort();
+			note_free(&again);
+		}
+		note_free(&note);
+		buffer_free(&first);
+		buffer_free(&second);
+	}
+	return 0;
+}
