@@ -202,8 +202,9 @@ static int rewrite_sections(struct perfdata_writer *writer)
 
 /*
  * Writes `new`, n_data bytes of data and the tail behind them, over the old tail. What goes beyond
- * the end of the file is written first: it takes longest, and it is what fails on a full disk,
- * and until it is done nothing has changed. Then follow the place of the old tail and the header.
+ * the end of the file is written first: it takes longest, and it is what fails on a full disk, and
+ * until it is done nothing has changed. The place of the old tail and the header follow at once, so
+ * that the moment at which the file has no table is short.
  */
 static int write_end(struct perfdata_writer *writer, const struct buffer *new, size_t n_data)
 {
@@ -215,10 +216,11 @@ static int write_end(struct perfdata_writer *writer, const struct buffer *new, s
 	errnum = write_at(writer->fd, new->data + over, new->len - over, end + over);
 	if (errnum)
 		return errnum;
+	errnum = rewrite_sections(writer);
+	if (errnum)
+		return errnum;
 	put_header(writer, &header, writer->data.size + n_data);
 	errnum = write_at(writer->fd, new->data, over, end);
-	if (!errnum)
-		errnum = rewrite_sections(writer);
 	if (!errnum)
 		errnum = write_at(writer->fd, header.data, header.len, 0);
 	if (!errnum)
