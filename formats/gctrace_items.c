@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define MAX_SECONDS 1000000000 /* nothing runs for thirty years: it is another's number */
+
 enum item_type {
 	ITEM_TEXT,
 	ITEM_OPTION,  /* a text that may be absent */
@@ -200,7 +202,7 @@ static const char *read_seconds(const char *p, const char *end, uint64_t *ns)
 	uint64_t ms;
 
 	p = read_digits(p, end, &ms);
-	if (!p || p == end || *p != '.' || ms > UINT64_MAX / 1000000000 - 1)
+	if (!p || p == end || *p != '.' || ms > MAX_SECONDS)
 		return NULL;
 	p = read_decimals(p + 1, end, 3, &ms);
 	*ns = ms * 1000000;

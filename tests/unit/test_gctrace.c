@@ -2,6 +2,7 @@
 #include "formats/bytes.h"
 #include "formats/gctrace.h"
 #include "formats/xalloc.h"
+#include "tests/unit/gctext.h"
 #include "tests/unit/random.h"
 
 #include <setjmp.h>
@@ -167,42 +168,6 @@ static void durations(void **state)
 	}
 }
 
-/* fmtNSAsMS and the print statements of the runtime, from values back to text. */
-static int print_ms(char *out, size_t cap, uint64_t ns)
-{
-	uint64_t us = ns / 1000;
-
-	if (ns >= 10000000)
-		return snprintf(out, cap, "%llu", (unsigned long long)(ns / 1000000));
-	if (!us)
-		return snprintf(out, cap, "0");
-	if (us < 100)
-		return snprintf(out, cap, "%.3f", (double)us / 1e3);
-	return snprintf(out, cap, us < 1000 ? "%.2f" : "%.1f", (double)us / 1e3);
-}
-
-static void print_entry(const struct gctrace_entry *e, char *out, size_t cap)
-{
-	static const char *const after[] = {"+", "+", " ms clock, ", "+",
-					    "/", "/", "+",	     " ms cpu, "};
-	size_t n = (size_t)snprintf(out, cap,
-				    "gc %llu @%.3fs %lld%%%s: ", (unsigned long long)e->number,
-				    (double)e->time / 1e9, (long long)e->percent,
-				    e->leak_check ? " (checking for goroutine leaks)" : "");
-
-	for (int i = 0; i < 8; i++) {
-		n += (size_t)print_ms(out + n, cap - n, i < 3 ? e->clock[i] : e->cpu[i - 3]);
-		n += (size_t)snprintf(out + n, cap - n, "%s", after[i]);
-	}
-	n += (size_t)snprintf(out + n, cap - n, "%d->%d->%d MB, %d MB goal, ",
-			      (int)(e->heap_start >> 20), (int)(e->heap_peak >> 20),
-			      (int)(e->heap_live >> 20), (int)(e->goal >> 20));
-	if (e->has_stacks)
-		n += (size_t)snprintf(out + n, cap - n, "%d MB stacks, %d MB globals, ",
-				      (int)(e->stacks >> 20), (int)(e->globals >> 20));
-	snprintf(out + n, cap - n, "%d P%s", (int)e->procs, e->forced ? " (forced)" : "");
-}
-
 static char *read_file(const char *path, size_t *len)
 {
 	FILE *f = fopen(path, "rb");
@@ -237,7 +202,7 @@ static void recorded(void **state)
 		assert_int_equal(found.n, logs[i].lines);
 		for (size_t j = 0; j < found.n; j++) {
 			line = strsep(&rest, "\n");
-			print_entry(&found.entries[j], printed, sizeof(printed));
+			gctext_print(&found.entries[j], printed, sizeof(printed));
 			assert_string_equal(printed, line);
 			assert_string_equal(found.raw[j], line);
 			assert_int_equal(found.entries[j].line, j + 1);
