@@ -265,6 +265,14 @@ static bool merge_next(struct read *read, struct read_record *record)
 		sift_down(read, 0);
 
 	header = (const void *)(read->chunks[entry->chunk].data + entry->offset);
+	/* The record after the next is on its way while this one is worked on. */
+	if (run->head + 1 < run->end) {
+		const struct entry *ahead = &read->entries[run->head + 1];
+		const uint8_t *bytes = read->chunks[ahead->chunk].data + ahead->offset;
+
+		__builtin_prefetch(bytes);
+		__builtin_prefetch(bytes + 64);
+	}
 	read->held -= (header->size + 7u) & ~(size_t)7;
 	read->last = entry->chunk;
 	if (entry->time < read->delivered)
