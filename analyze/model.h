@@ -92,7 +92,8 @@ struct rss_point {
 	uint64_t time, rss, anon, file, shmem, swap;
 };
 
-/* Mapped bytes of a process as changed by system calls. */
+/* Mapped bytes of a process as changed by system calls. What is mapped without any access
+ * (PROT_NONE) is address space, not memory, and not counted. */
 struct map_point {
 	uint32_t process;
 	uint64_t time;

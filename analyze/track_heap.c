@@ -248,14 +248,14 @@ void track_finish_life(struct track *track, struct life *life)
 	free(life->objects);
 	free(life->free_objects);
 	free(life->buckets);
-	free(life->ranges);
+	free(life->mapped.items);
+	free(life->accessible.items);
 	free(life->seed);
 	life->objects = NULL;
 	life->free_objects = NULL;
 	life->buckets = NULL;
-	life->ranges = NULL;
+	life->mapped = life->accessible = (struct ranges){0};
 	life->seed = NULL;
-	life->n_buckets = life->n_objects = life->n_free = life->n_ranges = life->n_seed = 0;
-	life->cap_buckets = life->cap_objects = life->cap_free = life->cap_ranges = life->cap_seed =
-		0;
+	life->n_buckets = life->n_objects = life->n_free = life->n_seed = 0;
+	life->cap_buckets = life->cap_objects = life->cap_free = life->cap_seed = 0;
 }

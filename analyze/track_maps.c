@@ -12,20 +12,20 @@
 #define PAGE	   4096u
 
 /* From include/uapi/asm-generic/mman.h and linux/mman.h: the target's, which is always Linux. */
-#define TARGET_MAP_FIXED	0x10u
+#define TARGET_PROT_NONE	0u
 #define TARGET_MREMAP_DONTUNMAP 4u
 
 /* ---- Address ranges --------------------------------------------------------------------- */
 
 /* The first range that ends behind address. */
-static size_t first_behind(const struct life *life, uint64_t address)
+static size_t first_behind(const struct ranges *ranges, uint64_t address)
 {
-	size_t low = 0, high = life->n_ranges;
+	size_t low = 0, high = ranges->n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (life->ranges[middle].end > address)
+		if (ranges->items[middle].end > address)
 			high = middle;
 		else
 			low = middle + 1;
@@ -34,57 +34,56 @@ static size_t first_behind(const struct life *life, uint64_t address)
 }
 
 /* Replaces n ranges from `at` on by up to two. */
-static void splice(struct life *life, size_t at, size_t n, const struct range *by, size_t n_by)
+static void splice(struct ranges *ranges, size_t at, size_t n, const struct range *by, size_t n_by)
 {
-	size_t rest = life->n_ranges - at - n;
+	size_t rest = ranges->n - at - n;
 
-	xgrow(life->ranges, life->cap_ranges, life->n_ranges + n_by);
-	memmove(&life->ranges[at + n_by], &life->ranges[at + n], rest * sizeof(*life->ranges));
-	memcpy(&life->ranges[at], by, n_by * sizeof(*by));
-	life->n_ranges = at + n_by + rest;
+	xgrow(ranges->items, ranges->cap, ranges->n + n_by);
+	memmove(&ranges->items[at + n_by], &ranges->items[at + n], rest * sizeof(*ranges->items));
+	memcpy(&ranges->items[at], by, n_by * sizeof(*by));
+	ranges->n = at + n_by + rest;
 }
 
-/* Takes [start, end) out; returns how many bytes of it were there. */
-static uint64_t remove_range(struct life *life, uint64_t start, uint64_t end)
+/* Takes a range out; returns how many bytes of it were there. */
+static uint64_t remove_range(struct ranges *ranges, struct range gone)
 {
-	size_t at = first_behind(life, start), n = 0, n_left = 0;
+	size_t at = first_behind(ranges, gone.start), n = 0, n_left = 0;
 	struct range left[2];
 	uint64_t removed = 0;
 
-	for (; at + n < life->n_ranges && life->ranges[at + n].start < end; n++) {
-		struct range range = life->ranges[at + n];
+	for (; at + n < ranges->n && ranges->items[at + n].start < gone.end; n++) {
+		struct range range = ranges->items[at + n];
 
-		if (range.start < start)
-			left[n_left++] = (struct range){range.start, start};
-		if (range.end > end)
-			left[n_left++] = (struct range){end, range.end};
-		removed += (range.end < end ? range.end : end) -
-			   (range.start > start ? range.start : start);
+		if (range.start < gone.start)
+			left[n_left++] = (struct range){range.start, gone.start};
+		if (range.end > gone.end)
+			left[n_left++] = (struct range){gone.end, range.end};
+		removed += (range.end < gone.end ? range.end : gone.end) -
+			   (range.start > gone.start ? range.start : gone.start);
 	}
 	if (n)
-		splice(life, at, n, left, n_left);
+		splice(ranges, at, n, left, n_left);
 	return removed;
 }
 
-/* Puts [start, end) in; returns how many bytes of it were not there before. */
-static uint64_t add_range(struct life *life, uint64_t start, uint64_t end)
+/* Puts a range in; returns how many bytes of it were not there before. */
+static uint64_t add_range(struct ranges *ranges, struct range range)
 {
-	uint64_t before = remove_range(life, start, end);
-	struct range range = {start, end};
+	uint64_t added = range.end - range.start - remove_range(ranges, range);
 	size_t at, n = 0;
 
-	if (life->n_ranges >= MAX_RANGES)
-		return end - start - before;
+	if (ranges->n >= MAX_RANGES)
+		return added;
 	/* Neighbours that touch become one. */
-	at = first_behind(life, start);
-	if (at && life->ranges[at - 1].end == start) {
-		range.start = life->ranges[--at].start;
+	at = first_behind(ranges, range.start);
+	if (at && ranges->items[at - 1].end == range.start) {
+		range.start = ranges->items[--at].start;
 		n++;
 	}
-	if (at + n < life->n_ranges && life->ranges[at + n].start == end)
-		range.end = life->ranges[at + n++].end;
-	splice(life, at, n, &range, 1);
-	return end - start - before;
+	if (at + n < ranges->n && ranges->items[at + n].start == range.end)
+		range.end = ranges->items[at + n++].end;
+	splice(ranges, at, n, &range, 1);
+	return added;
 }
 
 /* ---- Series ----------------------------------------------------------------------------- */
@@ -188,33 +187,32 @@ static bool page_range(uint64_t start, uint64_t len, struct range *range)
 	return true;
 }
 
-static int64_t mapped(const struct process *process, struct life *life, uint64_t start,
-		      uint64_t len, bool fixed)
+/* A mapping takes the place of what was there. */
+static int64_t mapped(struct life *life, uint64_t start, uint64_t len, bool is_accessible)
 {
 	struct range range;
-	uint64_t added;
 
 	if (!page_range(start, len, &range))
 		return 0;
-	added = add_range(life, range.start, range.end);
-	/* A fixed mapping goes over one that is there; what was there before the recording began
-	 * is not known otherwise. */
-	if (fixed && process->attached)
-		return 0;
-	return (int64_t)added;
+	add_range(&life->mapped, range);
+	return is_accessible ? (int64_t)add_range(&life->accessible, range)
+			     : -(int64_t)remove_range(&life->accessible, range);
 }
 
 static int64_t unmapped(const struct process *process, struct life *life, uint64_t start,
 			uint64_t len)
 {
+	uint64_t known, accessible;
 	struct range range;
-	uint64_t removed;
 
 	if (!page_range(start, len, &range))
 		return 0;
-	removed = remove_range(life, range.start, range.end);
-	/* What is not known to be mapped was so before the recording began. */
-	return -(int64_t)(process->attached ? range.end - range.start : removed);
+	known = remove_range(&life->mapped, range);
+	accessible = remove_range(&life->accessible, range);
+	/* What is not known to have been mapped was so before the recording began. */
+	if (process->attached)
+		accessible += range.end - range.start - known;
+	return -(int64_t)accessible;
 }
 
 static int64_t moved_brk(struct life *life, uint64_t asked, uint64_t result)
@@ -240,8 +238,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 	switch (enter->call) {
 	case SYSCALL_MMAP:
 		process->mmap_calls++;
-		delta = mapped(process, life, (uint64_t)result, args[1],
-			       args[3] & TARGET_MAP_FIXED);
+		delta = mapped(life, (uint64_t)result, args[1], args[2] != TARGET_PROT_NONE);
 		break;
 	case SYSCALL_MUNMAP:
 		process->munmap_calls++;
@@ -251,7 +248,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 		process->mmap_calls++;
 		if (!(args[3] & TARGET_MREMAP_DONTUNMAP))
 			delta = unmapped(process, life, args[0], args[1]);
-		delta += mapped(process, life, (uint64_t)result, args[2], false);
+		delta += mapped(life, (uint64_t)result, args[2], true);
 		break;
 	case SYSCALL_BRK:
 		process->brk_calls++;

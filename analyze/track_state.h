@@ -31,9 +31,12 @@ struct object {
 	uint32_t tid, goid; /* of its birth, to know a repeated event by */
 };
 
-/* A stretch of address space. */
-struct range {
-	uint64_t start, end;
+/* Stretches of address space, in order, apart from one another. */
+struct ranges {
+	struct range {
+		uint64_t start, end;
+	} * items;
+	size_t n, cap;
 };
 
 /* A process from its exec (or the first sign of it) to its end or next exec. */
@@ -72,8 +75,8 @@ struct life {
 	bool gc_seen;
 	uint64_t gc_last_number, gc_last_prof_cycle;
 
-	struct range *ranges; /* known to be mapped, in order, apart from one another */
-	size_t n_ranges, cap_ranges;
+	struct ranges mapped;	  /* what is known to be mapped */
+	struct ranges accessible; /* and of it, not PROT_NONE */
 	uint64_t brk;
 };
 
