@@ -12,7 +12,7 @@ struct planner {
 	const struct arch *arch;
 	const struct plan_options *options;
 	struct plan *plan;
-	size_t cap_probes, cap_losses;
+	size_t cap_probes;
 };
 
 const char *probe_role_name(enum probe_role role)
@@ -30,11 +30,9 @@ const char *probe_role_name(enum probe_role role)
 	return role < ROLE_COUNT ? names[role] : "?";
 }
 
-static void add_loss(struct planner *planner, char *text)
+static void plan_add_loss(struct plan *plan, char *text)
 {
-	struct plan *plan = planner->plan;
-
-	xgrow(plan->losses, planner->cap_losses, plan->n_losses + 1);
+	plan->losses = xreallocarray(plan->losses, plan->n_losses + 1, sizeof(*plan->losses));
 	plan->losses[plan->n_losses++] = text;
 }
 
@@ -70,6 +68,28 @@ void plan_free(struct plan *plan)
 		free(plan->losses[i]);
 	free(plan->losses);
 	*plan = (struct plan){0};
+}
+
+void plan_drop_arrays(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_probes; i++) {
+		struct probe *probe = &plan->probes[i];
+		size_t kept = 0;
+
+		for (size_t k = 0; k < probe->n_args; k++) {
+			struct probe_arg *arg = &probe->args[k];
+
+			if (!strchr(arg->expr, '[')) {
+				probe->args[kept++] = *arg;
+				continue;
+			}
+			plan_add_loss(plan,
+				      xasprintf("%s: no %s: kernels before 4.20 fetch no arrays",
+						probe->event, arg->name));
+			free(arg->expr);
+		}
+		probe->n_args = kept;
+	}
 }
 
 /* Chooses the instruction for a site in its decoded function. */
@@ -177,31 +197,46 @@ static const struct probe *find_event(const struct plan *plan, const char *event
 	return NULL;
 }
 
-/* Places a role: each of its events once, at the first of its sites that exists. */
-static void plan_role(struct planner *planner, enum probe_role role)
+/*
+ * Places one event of a role, at the first of its sites (they follow each other in the table) that
+ * this Go version and binary have. Returns the site after them.
+ */
+static const struct role_site *plan_event(struct planner *planner, const struct role_site *site)
 {
-	const struct go_version *version = gobin_version(planner->bin);
-	struct error *first = NULL;
-	bool any = false;
+	const struct role_site *const first = site;
+	struct error *failure = NULL;
+	bool placed = false;
 
-	for (const struct role_site *site = role_sites; site->symbol; site++) {
+	for (; site->symbol && !strcmp(site->event, first->event); site++) {
 		struct error *err;
 
-		if (site->role != role || !role_in_range(version, site->since, site->until) ||
-		    find_event(planner->plan, site->event))
+		if (placed || !role_in_range(gobin_version(planner->bin), site->since, site->until))
 			continue;
 		err = make_probe(planner, site, site->event, site->symbol, NULL);
-		any |= !err;
-		if (!first && !site->optional)
-			first = err;
+		placed = !err;
+		if (!failure)
+			failure = err;
 		else
 			error_free(err);
 	}
-	if (!any)
-		add_loss(planner,
-			 xasprintf("%s: %s", probe_role_name(role),
-				   first ? error_message(first) : "unknown to this Go version"));
-	error_free(first);
+	if (!placed && !first->optional)
+		plan_add_loss(planner->plan, xasprintf("%s: %s", first->event,
+						       failure ? error_message(failure)
+							       : "unknown to this Go version"));
+	error_free(failure);
+	return site;
+}
+
+static void plan_role(struct planner *planner, enum probe_role role)
+{
+	const struct role_site *site = role_sites;
+
+	while (site->symbol) {
+		if (site->role == role)
+			site = plan_event(planner, site);
+		else
+			site++;
+	}
 }
 
 /* The filter for allocations of at least `min` bytes, of which more than `above` are wanted. */
@@ -242,7 +277,8 @@ static void plan_alloc(struct planner *planner)
 			filter = size_filter(0, smallest >= min ? 0 : min);
 			err = make_probe(planner, site, event, fn.name, filter);
 			if (err)
-				add_loss(planner, xasprintf("alloc: %s", error_message(err)));
+				plan_add_loss(planner->plan,
+					      xasprintf("alloc: %s", error_message(err)));
 			error_free(err);
 			free(filter);
 		}
@@ -251,7 +287,7 @@ static void plan_alloc(struct planner *planner)
 	filter = size_filter(forwarded, min);
 	err = make_probe(planner, site, site->event, site->symbol, filter);
 	if (err)
-		add_loss(planner, xasprintf("alloc: %s", error_message(err)));
+		plan_add_loss(planner->plan, xasprintf("alloc: %s", error_message(err)));
 	error_free(err);
 	free(filter);
 }

@@ -70,6 +70,8 @@ struct plan_options {
 struct error *plan_make(const struct gobin *bin, const struct plan_options *options,
 			struct plan *plan);
 void plan_free(struct plan *plan);
+/* Takes array fields out, for kernels before 4.20, which know none; says so in the losses. */
+void plan_drop_arrays(struct plan *plan);
 const char *probe_role_name(enum probe_role role);
 
 #endif

@@ -196,6 +196,16 @@ struct error *probes_install(struct probes *probes, const struct plan *plan, con
 	return err;
 }
 
+bool probes_take_arrays(void)
+{
+	char *readme = tracefs_instance_file_read(NULL, "README", NULL);
+	/* Where it cannot be read, a refusal will tell. */
+	bool take = !readme || strstr(readme, "<array-size>");
+
+	free(readme);
+	return take;
+}
+
 bool probes_array_field(const struct trace_event *event, const char *field, unsigned *offset,
 			unsigned *count)
 {

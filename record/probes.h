@@ -45,6 +45,9 @@ struct error *probes_open(struct probes **probes, size_t *removed);
 struct error *probes_install(struct probes *probes, const struct plan *plan, const char *exe_ref,
 			     uint64_t alloc_period);
 
+/* Whether this kernel's dynamic events can have array fields (since 4.20). */
+bool probes_take_arrays(void);
+
 /*
  * Where an array field lies in the raw data of an event: offset and number of 8-byte elements.
  * False where the event has no such field.

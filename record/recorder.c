@@ -142,6 +142,8 @@ static struct error *install_events(struct recording *r)
 			 "removed %zu events that a recorder which died had left in tracefs",
 			 removed);
 	for (size_t i = 0; i < r->n_targets; i++) {
+		if (!probes_take_arrays())
+			plan_drop_arrays(&r->plans[i]);
 		if (!has_probes_already(r, i))
 			TRY(probes_install(r->probes, &r->plans[i], r->targets[i].exe_ref,
 					   r->options->every));
@@ -320,6 +322,8 @@ static void write_plan(struct recording *r, size_t i)
 			   xasprintf("probe plan: %s at %s, file offset 0x%lx, `%s`: %s",
 				     probe->event, probe->symbol, probe->file_offset,
 				     probe->instruction, probe->reason));
+		if (probe->loss)
+			write_text(r, pid, xasprintf("loss: %s: %s", probe->event, probe->loss));
 	}
 	for (size_t k = 0; k < plan->n_losses; k++)
 		write_text(r, pid, xasprintf("loss: %s", plan->losses[k]));

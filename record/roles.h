@@ -44,7 +44,9 @@ enum site_where {
 
 struct role_site {
 	enum probe_role role;
-	const char *event;  /* event name; sites with the same name are alternatives, best first */
+	/* The event's name. Sites with the same name follow each other: alternatives, best first.
+	 */
+	const char *event;
 	const char *symbol; /* the Go function */
 	int since, until;   /* Go minor versions, inclusive; 0: no limit */
 	enum site_where where;

@@ -289,6 +289,15 @@ check_all() {
 	within "$name, all: an event for each allocation, beyond MemStats.Mallocs" \
 		"$(columns "$work/events" 'alloc_.*' size | awk -v n="$(fact mallocs)" '
 			$1 > 0 { m++ } END { print m - n }')" 0 12
+	if grep -q '^alloc_SmallNoScanSC7' "$plan.all"; then
+		# 80 bytes and less go past mallocgc; of those functions the ones for smaller sizes
+		# are not probed.
+		"$plan_events" "$program" all 50 >"$plan.min"
+		same "$name, all: a smallest size" \
+			"SmallNoScanSC6 size >= 50,SmallNoScanSC7 -,mallocgc size > 80" \
+			"$(grep -P '^alloc_(SmallNoScan|Tiny|mallocgc)' "$plan.min" | cut -f1,7 |
+				sed 's/^alloc_//; s/\t/ /; s/ && .*//' | sort | paste -sd,)"
+	fi
 	within "$name, all: allocations by the main goroutine" \
 		"$(columns "$work/events" 'alloc_.*' goid | awk '$1 == 1 { n++ } END { print n / NR }')" \
 		0.95 1
