@@ -44,7 +44,13 @@ void reconcile_dumps(struct model *model);
  * on depth, and pprof adds it again (expandFinalInlineFrame, runtime/symtab.go); or the stack is
  * one of physical frames, as the kernel unwinds them. Then all of them count, except the wrappers
  * that the compiler makes for methods, `defer` and `go`, which the runtime leaves out of stacks.
+ *
+ * To find the leading frames that it hides, writeHeapProto looks up the return address itself
+ * (FuncForPC), which may lie in a function inlined after the call: a frame of the runtime may be
+ * shown where that one is not of the runtime. That matters for stacks of nothing but the runtime,
+ * which are otherwise shown whole: their keys are also tried without the `drop` innermost frames
+ * (0 where nothing is left, or where the stack is not of that kind).
  */
-uint64_t reconcile_site_key(const struct model *model, const struct site *site);
+uint64_t reconcile_site_key(const struct model *model, const struct site *site, size_t drop);
 
 #endif

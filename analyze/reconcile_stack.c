@@ -103,13 +103,23 @@ static bool collect_frames(const struct model *model, const struct site *site,
 	return any;
 }
 
-uint64_t reconcile_site_key(const struct model *model, const struct site *site)
+static bool all_runtime(const struct frames *frames)
+{
+	for (size_t i = 0; i < frames->n; i++) {
+		if (!heap_frame_is_runtime(frames->items[i].function))
+			return false;
+	}
+	return true;
+}
+
+uint64_t reconcile_site_key(const struct model *model, const struct site *site, size_t drop)
 {
 	struct frames frames = {0};
 	uint64_t key = 0;
 
-	if (collect_frames(model, site, &frames))
-		key = heap_stack_key(frames.items, frames.n);
+	if (collect_frames(model, site, &frames) &&
+	    (!drop || (drop < frames.n && all_runtime(&frames))))
+		key = heap_stack_key(frames.items + drop, frames.n - drop);
 	free(frames.items);
 	return key;
 }

@@ -18,21 +18,26 @@ static uint64_t entry_key(const struct heap_entry *entry, enum key_kind kind)
 	return heap_stack_key(entry->frames, entry->n_frames);
 }
 
-/* False: there is no such key. */
-static bool site_key(const struct model *model, const struct site *site, enum key_kind kind,
-		     uint64_t *key)
+/* The key by which the dump has the stack, or would have it. False: it cannot be compared. */
+static bool site_key(const struct reconcile_table *table, const struct model *model,
+		     const struct site *site, enum key_kind kind, uint64_t *key)
 {
 	const struct stack *stack;
+	uint64_t other;
 
-	if (kind == BY_FRAME) {
-		*key = reconcile_site_key(model, site);
-		return *key != 0;
+	if (kind == BY_ADDRESS) {
+		if (site->stack >= model->n_stacks)
+			return false;
+		stack = &model->stacks[site->stack];
+		*key = XXH3_64bits(stack->pcs, stack->n * sizeof(*stack->pcs));
+		return stack->n > 0;
 	}
-	if (site->stack >= model->n_stacks)
-		return false;
-	stack = &model->stacks[site->stack];
-	*key = XXH3_64bits(stack->pcs, stack->n * sizeof(*stack->pcs));
-	return stack->n > 0;
+	*key = other = reconcile_site_key(model, site, 0);
+	for (size_t drop = 1; other && !map_find(&table->group_of, other); drop++)
+		other = reconcile_site_key(model, site, drop);
+	if (other)
+		*key = other;
+	return *key != 0;
 }
 
 static uint32_t add_group(struct reconcile_table *table)
@@ -98,7 +103,7 @@ static void add_sites(struct reconcile_table *table, const struct model *model, 
 		table->site_groups[i] = UINT32_MAX;
 		if (model->sites[i].process != process)
 			continue;
-		if (site_key(model, &model->sites[i], kind, &key)) {
+		if (site_key(table, model, &model->sites[i], kind, &key)) {
 			group = group_of(table, key, &table->site_groups[i]);
 		} else {
 			/* A stack that cannot be compared stands alone. */

@@ -142,6 +142,23 @@ static void test_unscaled_equals_text(void **state)
 	}
 }
 
+/*
+ * `go tool pprof -proto` adds samples up that have the same visible stack and size, each of which
+ * was truncated by itself: that is told, and the counts are found all the same.
+ */
+static void test_merged(void **state)
+{
+	struct heap_profile *merged, *text;
+
+	(void)state;
+	assert_null(heap_profile_read(DATA "go1.27-merged.pb.gz", &merged));
+	assert_null(heap_profile_read(DATA "go1.27-rate4096.txt", &text));
+	assert_int_equal(merged->n_inexact, 5);
+	assert_same(merged, text);
+	heap_profile_free(merged);
+	heap_profile_free(text);
+}
+
 /* The innermost address of each physical frame, +1, is among the bucket's, in order. */
 static void test_addresses(void **state)
 {
@@ -510,6 +527,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unscaled_equals_text),
+		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_unscale),
 		cmocka_unit_test(test_unscale_edges),

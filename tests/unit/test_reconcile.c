@@ -446,6 +446,40 @@ static void test_after_end(void **state)
 	runtime_free(r);
 }
 
+/*
+ * As in Go 1.27: the dump begins at the frame whose return address lies in a function that was
+ * inlined after the call, though the frame is of the runtime like all others.
+ */
+static void test_all_runtime(void **state)
+{
+	struct runtime *r = quiet();
+	struct pprof_profile *p = quiet_proto();
+	struct pprof_line line = {0};
+	struct pprof_label label = {.key = "bytes", .str = "", .unit = "", .num = 9472};
+	double scale = heap_scale(9472, 524288);
+	int64_t values[] = {(int64_t)scale, (int64_t)(9472 * scale), (int64_t)scale,
+			    (int64_t)(9472 * scale)};
+	uint32_t location;
+
+	(void)state;
+	add_frame(p, "runtime.main", "/src/a.go", 7, &line);
+	location = pprof_add_location(p, 0, RUNTIME_MAIN - 1, &line, 1);
+	pprof_add_sample(p, &location, 1, values, &label, 1);
+	load(&r->model, encode(p));
+	/* Site 0 becomes one of the runtime alone. */
+	r->model.stacks[0].pcs[1] = MALLOCGC;
+	r->model.stacks[0].pcs[2] = RUNTIME_MAIN;
+	r->model.stacks[0].n = 3;
+	snapshots_cycle(r->model.snapshots, 0, 1, 0, 0);
+	snapshots_birth(r->model.snapshots, 0, 2, 0, 9472);
+	finish_quiet(r);
+	assert_null(r->model.dumps[0].problem);
+	assert_int_equal(r->model.dumps[0].dump_objects, 1);
+	assert_int_equal(r->model.dumps[0].matched_objects, 1);
+	assert_int_equal(r->model.dumps[0].n_rows, 0);
+	runtime_free(r);
+}
+
 /* Each process has its own dumps. */
 static void test_two_processes(void **state)
 {
@@ -530,7 +564,7 @@ static void compare_keys(struct gobin *bin, const struct heap_profile *text,
 		}
 		model.stacks = &stack;
 		model.n_stacks = 1;
-		left = map_find(&keys, reconcile_site_key(&model, &site));
+		left = map_find(&keys, reconcile_site_key(&model, &site, 0));
 		assert_true(left || !e->alloc_objects);
 		if (left)
 			*left -= (uint64_t)e->alloc_bytes;
@@ -609,20 +643,21 @@ static void test_wrappers(void **state)
 	symtab_add(model.symbols, PID, 3, &caller, 1);
 	/* The depth's limit cut the last one's own caller off: pprof puts it back. */
 	symtab_add(model.symbols, PID, 4, spawned, 2);
-	assert_int_equal(reconcile_site_key(&model, &site), heap_stack_key(want, 5));
+	assert_int_equal(reconcile_site_key(&model, &site, 0), heap_stack_key(want, 5));
 	symtab_free(model.symbols);
 	model.symbols = NULL;
-	assert_int_equal(reconcile_site_key(&model, &site), 0);
+	assert_int_equal(reconcile_site_key(&model, &site, 0), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_launched),      cmocka_unit_test(test_attached),
-		cmocka_unit_test(test_unread_table),  cmocka_unit_test(test_loss),
-		cmocka_unit_test(test_problems),      cmocka_unit_test(test_after_end),
-		cmocka_unit_test(test_two_processes), cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_real_stacks),   cmocka_unit_test(test_wrappers),
+		cmocka_unit_test(test_launched),     cmocka_unit_test(test_attached),
+		cmocka_unit_test(test_unread_table), cmocka_unit_test(test_loss),
+		cmocka_unit_test(test_problems),     cmocka_unit_test(test_after_end),
+		cmocka_unit_test(test_all_runtime),  cmocka_unit_test(test_two_processes),
+		cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_real_stacks),
+		cmocka_unit_test(test_wrappers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
