@@ -54,6 +54,17 @@ char *arena_strndup(struct arena *arena, const char *text, size_t n)
 	return memcpy(copy, text, n);
 }
 
+char *arena_strndup_printable(struct arena *arena, const char *text, size_t n)
+{
+	char *copy = arena_strndup(arena, text, n);
+
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)copy[i] < ' ' || copy[i] == 0x7f)
+			copy[i] = '?';
+	}
+	return copy;
+}
+
 void arena_free(struct arena *arena)
 {
 	while (arena->chunks) {

@@ -20,6 +20,8 @@ void *arena_try(struct arena *arena, size_t size);
 /* Zeroed n * size bytes; aborts where n * size overflows. For arenas without a limit. */
 void *arena_zalloc(struct arena *arena, size_t n, size_t size);
 char *arena_strndup(struct arena *arena, const char *text, size_t n);
+/* The same for text that will be shown: control characters become '?'. */
+char *arena_strndup_printable(struct arena *arena, const char *text, size_t n);
 void arena_free(struct arena *arena);
 
 #endif

@@ -103,6 +103,20 @@ struct heap_columns {
 	int alloc_objects, alloc_space, inuse_objects, inuse_space;
 };
 
+/* What a profile that is no heap dump is one of. */
+static struct error *wrong_kind(const struct pprof_profile *pprof)
+{
+	struct arena arena = {0};
+	const char *type = pprof->sample_types[0].type, *unit = pprof->sample_types[0].unit;
+	struct error *err;
+
+	err = error_new("a profile of %s/%s, not a heap dump",
+			arena_strndup_printable(&arena, type, strnlen(type, 40)),
+			arena_strndup_printable(&arena, unit, strnlen(unit, 40)));
+	arena_free(&arena);
+	return error_remedy(err, REMEDY);
+}
+
 static struct error *find_columns(const struct pprof_profile *pprof, struct heap_columns *columns)
 {
 	*columns = (struct heap_columns){
@@ -111,11 +125,10 @@ static struct error *find_columns(const struct pprof_profile *pprof, struct heap
 		.inuse_objects = pprof_value_index(pprof, "inuse_objects"),
 		.inuse_space = pprof_value_index(pprof, "inuse_space"),
 	};
+	if (!pprof->n_sample_types)
+		return error_remedy(error_new("a profile without sample types"), REMEDY);
 	if (columns->inuse_objects < 0 || columns->inuse_space < 0)
-		return error_remedy(error_new("a profile of %.40s/%.40s, not a heap dump",
-					      pprof->sample_types[0].type,
-					      pprof->sample_types[0].unit),
-				    REMEDY);
+		return wrong_kind(pprof);
 	return NULL;
 }
 
@@ -131,7 +144,7 @@ static uint64_t object_size(const struct pprof_sample *sample)
 
 static const char *copy(struct heap_profile *profile, const char *text)
 {
-	return *text ? arena_strndup(&profile->arena, text, strlen(text)) : "";
+	return *text ? arena_strndup_printable(&profile->arena, text, strlen(text)) : "";
 }
 
 static void copy_stack(struct heap_profile *profile, const struct pprof_profile *pprof,

@@ -146,7 +146,8 @@ static struct error *read_entry(struct heaptext *t, struct text *line)
 
 static const char *keep(struct heaptext *t, const char *from, const char *to)
 {
-	return to > from ? arena_strndup(&t->profile->arena, from, (size_t)(to - from)) : "";
+	return to > from ? arena_strndup_printable(&t->profile->arena, from, (size_t)(to - from))
+			 : "";
 }
 
 /* "FUNCTION+0xOFFSET": the position of its plus; names may hold spaces. NULL where there is none.
@@ -333,11 +334,14 @@ static struct error *read_text(struct heaptext *t)
 
 struct error *heaptext_parse(const void *data, size_t len, struct heap_profile **profile)
 {
-	struct heaptext t = {.rest = {.pos = data, .end = (const char *)data + len},
-			     .profile = xcalloc(1, sizeof(*t.profile))};
+	struct heaptext t = {0};
 	struct error *err;
 
 	*profile = NULL;
+	if (!heaptext_is(data, len))
+		return error_new("not a heap dump in text form");
+	t.rest = (struct text){.pos = data, .end = (const char *)data + len};
+	t.profile = xcalloc(1, sizeof(*t.profile));
 	t.profile->form = HEAP_PROFILE_TEXT;
 	t.profile->exe = t.profile->build_id = "";
 	err = read_text(&t);

@@ -179,7 +179,7 @@ static void put_header(struct writing *w, const struct pprof_profile *p)
 	pb->sample_type = NEW_MESSAGES(w, p->n_sample_types, Pb__ValueType, pb__value_type__init);
 	for (size_t i = 0; i < p->n_sample_types; i++)
 		put_value_type(w, pb->sample_type[i], &p->sample_types[i]);
-	if (*p->period_type.type) {
+	if (*p->period_type.type || *p->period_type.unit) {
 		pb->period_type = NEW_MESSAGES(w, 1, Pb__ValueType, pb__value_type__init)[0];
 		put_value_type(w, pb->period_type, &p->period_type);
 	}

@@ -491,6 +491,7 @@ static void test_not_a_heap_dump(void **state)
 	static const uint8_t cpu[] = {0x0a, 4,	 8,   1,   16,	 2, 0x32, 0,  0x32,
 				      3,    'c', 'p', 'u', 0x32, 2, 'n',  's'};
 	static const char html[] = "<html>404 page not found</html>\n";
+	uint8_t evil[sizeof(cpu)];
 	static const char noise[] = {(char)0x80, 1, 2, 3, 4};
 
 	(void)state;
@@ -501,6 +502,10 @@ static void test_not_a_heap_dump(void **state)
 	assert_error(parse_heap("go 1.26 trace\0\0\0", 16), "an execution trace");
 	assert_error(parse_heap(noise, sizeof(noise)), "not a pprof profile");
 	assert_error(parse_heap(cpu, sizeof(cpu)), "a profile of cpu/ns, not a heap dump");
+	memcpy(evil, cpu, sizeof(cpu));
+	evil[10] = 27;
+	evil[11] = '\n';
+	assert_error(parse_heap(evil, sizeof(evil)), "a profile of ??u/ns");
 	assert_error(parse_heap("goroutine profile: total 3\n", 27), "begins with \"goroutine");
 }
 
