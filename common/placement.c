@@ -256,6 +256,9 @@ static bool step(const struct walk *walk, struct state *state, size_t i)
 	/* A write to SP is accounted for in sp_change. */
 	state->changed |= insn->writes & ~REG(arch->sp);
 	state->sp += insn->sp_change;
+	/* More was popped than pushed: what the stack pointer means from here on is not known. */
+	if (state->sp > 0)
+		return false;
 	if (state->g_reg >= 0 && (insn->writes & REG(state->g_reg)))
 		state->g_reg = -1;
 	if (insn->g_from_tls >= 0)

@@ -289,6 +289,11 @@ check_all() {
 	within "$name, all: an event for each allocation, beyond MemStats.Mallocs" \
 		"$(columns "$work/events" 'alloc_.*' size | awk -v n="$(fact mallocs)" '
 			$1 > 0 { m++ } END { print m - n }')" 0 12
+	# Once in the loop and once at the end of each goroutine; the caller is in the chain also where
+	# the compiler calls the allocator without a function of the runtime between.
+	same "$name, all: call chains hold the immediate caller" 20200 \
+		"$(perf script -i "$work/data" -F event,ip,sym --no-inline 2>/dev/null |
+			awk -v RS='' '/ main\.allocWord\n/ { n++ } END { print n + 0 }')"
 	if grep -q '^alloc_SmallNoScanSC7' "$plan.all"; then
 		# 80 bytes and less go past mallocgc; of those functions the ones for smaller sizes
 		# are not probed.

@@ -177,10 +177,13 @@ static void test_no_check(void **state)
 	static const uint8_t nosplit[] = {0x55, 0x48, 0x89, 0xe5, 0x90, 0xc3};
 	/* A branch early on is no stack check unless it leads to a restart. */
 	static const uint8_t branch[] = {0x48, 0x85, 0xc0, 0x74, 0x01, 0xc3, 0x90, 0xc3};
+	/* Nothing is concluded past a pop of what the function has not pushed. */
+	static const uint8_t pops[] = {0x48, 0x89, 0xc3, 0x5d, 0x90, 0xc3};
 	struct place_need need = {.regs = R(AX), .g_reg = R14};
 	struct code code;
 
 	(void)state;
+	assert_place(find(GO_ARCH_AMD64, pops, sizeof(pops), &need), 0, PLACE_STEPPED_ONCE);
 	assert_place(find(GO_ARCH_AMD64, nosplit, sizeof(nosplit), &need), 0, PLACE_EMULATED_ONCE);
 	code = decode(GO_ARCH_AMD64, branch, sizeof(branch));
 	assert_int_equal(placement_stack_check(&code).branch, -1);
