@@ -7,6 +7,7 @@
 #include "formats/perfdata.h"
 #include "formats/xalloc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -122,6 +123,34 @@ static struct error *take_symbols(struct model *model, const struct perfdata_inf
 	return NULL;
 }
 
+/* The build id that the trace has for a file; NULL: none. */
+static char *find_build_id(const struct perfdata_info *info, const char *path)
+{
+	for (size_t i = 0; i < info->n_build_ids; i++) {
+		const struct perfdata_build_id *id = &info->build_ids[i];
+		char *hex;
+
+		if (!id->id_len || id->id_len > sizeof(id->id) || !id->path ||
+		    strcmp(id->path, path))
+			continue;
+		hex = xcalloc(2 * (size_t)id->id_len + 1, 1);
+		for (size_t k = 0; k < id->id_len; k++)
+			sprintf(hex + 2 * k, "%02x", id->id[k]);
+		return hex;
+	}
+	return NULL;
+}
+
+static void take_build_ids(struct model *model, const struct perfdata_info *info)
+{
+	for (size_t i = 0; i < model->n_processes; i++) {
+		struct process *process = &model->processes[i];
+
+		if (process->exe && !process->build_id)
+			process->build_id = find_build_id(info, process->exe);
+	}
+}
+
 /* Times on the command line count from the start of the trace. */
 static void set_window(struct load *load, const struct perfdata_info *info, uint64_t first)
 {
@@ -197,6 +226,7 @@ static struct error *load_one(struct load *load, const struct input *input)
 	take_clock(model, perfdata_info(input->file));
 	read_records(load, input, decode);
 	take_info(load, perfdata_info(input->file));
+	take_build_ids(model, perfdata_info(input->file));
 	warn(load, input, decode);
 	decode_free(decode);
 	if (perfdata_damage(input->file) && !model->damage)

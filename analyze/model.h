@@ -218,6 +218,7 @@ struct model {
 	char *trace_path;
 	char *hostname, *osrelease, *arch, *cmdline;
 	uint64_t first_time, last_time;
+	uint64_t from, to; /* what lies outside was left out on demand; 0: no bound */
 	bool truncated;
 	char *damage; /* where reading had to stop, or NULL */
 	uint64_t events, lost_events, lost_records, out_of_order;

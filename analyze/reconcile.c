@@ -109,19 +109,28 @@ static bool is_foreign(const struct heap_profile *profile, const struct process 
 	       differ(base_name(profile->exe), base_name(process->exe));
 }
 
+static char *with_build_id(const char *exe, const char *build_id)
+{
+	return build_id && *build_id ? xasprintf("%s (build id %s)", exe, build_id) : xstrdup(exe);
+}
+
 static void refuse_foreign(const struct model *model, struct heap_dump *dump)
 {
 	const struct heap_profile *profile = dump->profile;
-	const char *traced = NULL;
+	const struct process *traced = NULL;
+	char *theirs, *ours;
 
-	for (size_t i = 0; i < model->n_processes && !traced; i++)
-		traced = model->processes[i].exe;
-	set_problem(dump, xasprintf("of another program%s%s%s%s%s: the trace is of %s, and %s",
-				    *profile->exe ? ", " : "", profile->exe,
-				    *profile->build_id ? " (build id " : "", profile->build_id,
-				    *profile->build_id ? ")" : "", traced ? traced : "others",
-				    model->symbols ? "has none of its call stacks"
-						   : "has no symbols to compare call stacks by"));
+	for (size_t i = 0; i < model->n_processes && (!traced || !traced->exe); i++)
+		traced = &model->processes[i];
+	theirs = with_build_id(*profile->exe ? profile->exe : "unknown", profile->build_id);
+	ours = with_build_id(traced && traced->exe ? traced->exe : "others",
+			     traced ? traced->build_id : NULL);
+	set_problem(dump,
+		    xasprintf("of another program, %s: the trace is of %s and %s", theirs, ours,
+			      model->symbols ? "does not have its call stacks"
+					     : "has no symbols to tell its call stacks by"));
+	free(theirs);
+	free(ours);
 }
 
 /* ---- Which cycle -------------------------------------------------------------------------- */
@@ -276,16 +285,21 @@ static uint64_t other_run(const struct model *model, const struct heap_dump *dum
 	return apart > SECOND ? apart : 0;
 }
 
+static char *other_run_text(const struct heap_dump *dump, uint64_t apart)
+{
+	return xasprintf("of another run of the program: its GC cycle %" PRIu64
+			 " ended %.3f s apart from the trace's",
+			 dump->profile->memstats.num_gc, (double)apart / 1e9);
+}
+
 static void set_limits(const struct model *model, struct heap_dump *dump,
 		       const struct snapshot *snapshot)
 {
-	uint64_t apart = other_run(model, dump);
 	bool perfect = !dump->n_rows;
 
-	if (apart)
-		set_problem(dump, xasprintf("of another run of the program: its GC cycle %" PRIu64
-					    " ended %.3f s apart from the trace's",
-					    dump->profile->memstats.num_gc, (double)apart / 1e9));
+	if (!dump->older_known && model->from)
+		set_problem(dump, xstrdup("what was born before --from is left out: it cannot be "
+					  "told from what the trace lacks"));
 	else if (!dump->older_known)
 		set_problem(dump, xstrdup("the process ran before the recording, and its bucket "
 					  "table was not read: what is older cannot be told from "
@@ -332,7 +346,7 @@ static void compare(const struct model *model, struct heap_dump *dump,
 	int state;
 
 	reconcile_table_add_snapshot(table, snapshot);
-	dump->older_known = !process->attached || snapshot->seeded;
+	dump->older_known = snapshot->seeded || (!process->attached && !model->from);
 	state = best_state(table, snapshot, dump->older_known);
 	set_cycle(dump, snapshot, state);
 	for (size_t i = 0; i < table->n_groups; i++)
@@ -368,6 +382,7 @@ static void reconcile(struct model *model, uint32_t index)
 	const struct snapshot *snapshot;
 	struct reconcile_table table;
 	enum snapshot_problem problem;
+	uint64_t apart;
 
 	if (dump->time_nanos)
 		dump->time = model_trace_time(model, dump->time_nanos);
@@ -376,6 +391,11 @@ static void reconcile(struct model *model, uint32_t index)
 	dump->process = find_process(model, dump);
 	if (dump->process == UINT32_MAX) {
 		refuse_foreign(model, dump);
+		return;
+	}
+	apart = other_run(model, dump);
+	if (apart) {
+		set_problem(dump, other_run_text(dump, apart));
 		return;
 	}
 	problem = snapshots_get(model->snapshots, index, dump->process, &snapshot);

@@ -14,7 +14,7 @@ struct track *track_new(struct model *model, const struct track_options *options
 	struct track *track = xcalloc(1, sizeof(*track));
 
 	track->model = model;
-	track->options = *options;
+	track_set_window(track, options->from, options->to);
 	track->check = tablecheck_new();
 	track->last_life = NONE;
 	return track;
@@ -23,6 +23,8 @@ struct track *track_new(struct model *model, const struct track_options *options
 void track_set_window(struct track *track, uint64_t from, uint64_t to)
 {
 	track->options = (struct track_options){from, to};
+	track->model->from = from;
+	track->model->to = to;
 }
 
 static void add_clock(struct model *model, const struct note_clock *note)

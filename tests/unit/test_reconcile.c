@@ -195,6 +195,7 @@ struct setup {
 	unsigned cycles_before; /* it is attached to after so many; 0: recorded from its start */
 	bool text, unread_table, no_symbols;
 	unsigned lose;
+	uint64_t from;
 };
 
 static struct runtime *new_runtime(const struct setup *setup)
@@ -202,6 +203,7 @@ static struct runtime *new_runtime(const struct setup *setup)
 	struct runtime *r = runtime_new(setup->seed);
 
 	r->lose = setup->lose;
+	r->model.from = setup->from;
 	r->skip_table = setup->unread_table;
 	add_program(&r->model, setup->cycles_before > 0, !setup->no_symbols);
 	return r;
@@ -294,6 +296,18 @@ static void test_unread_table(void **state)
 		assert_non_null(strstr(dump->problem, "bucket table was not read"));
 		assert_int_equal(dump->matched_objects, dump->trace_objects);
 	}
+	runtime_free(r);
+}
+
+/* The same where the user leaves out the beginning of the trace. */
+static void test_window(void **state)
+{
+	struct setup setup = {.seed = 3, .from = 50 * MS};
+	struct runtime *r = run(&setup);
+
+	(void)state;
+	assert_false(r->model.dumps[0].older_known);
+	assert_non_null(strstr(r->model.dumps[0].problem, "--from is left out"));
 	runtime_free(r);
 }
 
@@ -418,14 +432,14 @@ static void test_problems(void **state)
 	p = quiet_proto();
 	p->mappings[0].build_id = "ffff";
 	expect_problem(encode(p), "of another program, /bin/program (build id ffff): the trace is "
-				  "of /bin/program");
+				  "of /bin/program (build id aabbcc)");
 	p = quiet_proto();
 	p->mappings[0].build_id = "";
 	p->mappings[0].file = "/bin/other";
 	for (size_t i = 0; i < p->n_functions; i++)
 		p->functions[i].file = "/elsewhere.go";
-	expect_problem(encode(p), "of another program, /bin/other: the trace is of /bin/program, "
-				  "and has none of its call stacks");
+	expect_problem(encode(p), "of another program, /bin/other: the trace is of /bin/program "
+				  "(build id aabbcc) and does not have its call stacks");
 }
 
 /* Written after the end, and something is missing: both are said. */
@@ -652,12 +666,12 @@ static void test_wrappers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_launched),     cmocka_unit_test(test_attached),
-		cmocka_unit_test(test_unread_table), cmocka_unit_test(test_loss),
-		cmocka_unit_test(test_problems),     cmocka_unit_test(test_after_end),
-		cmocka_unit_test(test_all_runtime),  cmocka_unit_test(test_two_processes),
-		cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_real_stacks),
-		cmocka_unit_test(test_wrappers),
+		cmocka_unit_test(test_launched),      cmocka_unit_test(test_attached),
+		cmocka_unit_test(test_unread_table),  cmocka_unit_test(test_window),
+		cmocka_unit_test(test_loss),	      cmocka_unit_test(test_problems),
+		cmocka_unit_test(test_after_end),     cmocka_unit_test(test_all_runtime),
+		cmocka_unit_test(test_two_processes), cmocka_unit_test(test_unreadable),
+		cmocka_unit_test(test_real_stacks),   cmocka_unit_test(test_wrappers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
