@@ -1,0 +1,125 @@
+#include "record/recording.h"
+
+#include "formats/note.h"
+#include "formats/xalloc.h"
+
+#include <stdlib.h>
+
+/* Keeps the first failure and asks for the end. */
+void emit_failed(struct recording *r, struct error *err)
+{
+	if (!err)
+		return;
+	r->stop = true;
+	if (r->failure)
+		error_free(err);
+	else
+		r->failure = error_remedy(error_context(err, "%s", r->options->output),
+					  "free some space or record elsewhere with -o; what was "
+					  "written up to the last second is complete");
+}
+
+void emit_note(void *context, uint32_t pid, uint64_t time, const struct buffer *payload)
+{
+	struct recording *r = context;
+	struct buffer record = {0};
+
+	session_note(r->session, pid, time, payload->data, payload->len, &record);
+	if (!r->failure)
+		emit_failed(r, perfdata_write(r->writer, record.data, record.len));
+	buffer_free(&record);
+}
+
+void emit_clock(struct recording *r)
+{
+	struct buffer payload = {0};
+
+	watch_clock_note(&payload);
+	emit_note(r, 0, watch_now(), &payload);
+	buffer_free(&payload);
+}
+
+static void emit_text(struct recording *r, uint32_t pid, char *text)
+{
+	struct buffer payload = {0};
+
+	note_put_text(&payload, &(struct note_text){.pid = pid, .text = text});
+	emit_note(r, pid, watch_now(), &payload);
+	buffer_free(&payload);
+	free(text);
+}
+
+/* What was installed and what could not be, so that the trace explains itself. */
+void emit_plan(struct recording *r, size_t i)
+{
+	const struct plan *plan = &r->plans[i];
+	uint32_t pid = (uint32_t)r->targets[i].pid;
+
+	emit_text(r, pid, xasprintf("heap: %s", plan->heap_reason));
+	for (size_t k = 0; k < plan->n_probes; k++) {
+		const struct probe *probe = &plan->probes[k];
+
+		emit_text(r, pid,
+			  xasprintf("probe plan: %s at %s, file offset 0x%lx, `%s`: %s",
+				    probe->event, probe->symbol, probe->file_offset,
+				    probe->instruction, probe->reason));
+		if (probe->loss)
+			emit_text(r, pid, xasprintf("loss: %s: %s", probe->event, probe->loss));
+	}
+	for (size_t k = 0; k < plan->n_losses; k++)
+		emit_text(r, pid, xasprintf("loss: %s", plan->losses[k]));
+}
+
+/* Everything in the rings goes to the file, as one round. */
+void emit_rings(struct recording *r)
+{
+	if (r->failure)
+		return;
+	emit_failed(r, session_drain(r->session, r->writer));
+	if (!r->failure)
+		emit_failed(r, perfdata_write_round(r->writer));
+}
+
+void emit_flush(struct recording *r)
+{
+	const struct session_counts *counts = session_counts(r->session);
+
+	if (r->failure)
+		return;
+	perfdata_writer_times(r->writer, counts->first_time, counts->last_time);
+	emit_failed(r, perfdata_writer_flush(r->writer));
+}
+
+void emit_symbols(struct recording *r)
+{
+	struct symbols_options options = {
+		.targets = r->targets,
+		.load_biases = r->biases,
+		.n_targets = r->n_targets,
+		.arrays = r->arrays,
+		.n_arrays = r->n_arrays,
+	};
+	struct buffer table = {0}, build_ids = {0};
+	struct error *err = symbols_collect(r->options->output, &options, &table);
+
+	if (err)
+		log_warn(r->log, "the trace goes without its symbol table: %s", error_message(err));
+	else
+		perfdata_writer_feature(r->writer, PERFDATA_FEAT_SYMTAB, table.data, table.len);
+	error_free(err);
+	for (size_t i = 0; i < r->n_targets; i++) {
+		struct perfdata_build_id id = {
+			.pid = UINT32_MAX,
+			.path = r->targets[i].exe,
+		};
+
+		id.id_len = (uint8_t)gobin_gnu_build_id(r->targets[i].bin, id.id);
+		if (id.id_len)
+			perfdata_encode_build_ids(&build_ids, &id, 1);
+	}
+	if (build_ids.len)
+		perfdata_writer_feature(r->writer, PERFDATA_FEAT_BUILD_ID, build_ids.data,
+					build_ids.len);
+	buffer_free(&table);
+	buffer_free(&build_ids);
+}

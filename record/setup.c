@@ -1,0 +1,219 @@
+#include "record/recording.h"
+
+#include "formats/xalloc.h"
+#include "record/output.h"
+#include "record/tracing_data.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ATTACH_TRIES	5
+#define FAMILY_OF_CALLS 5
+
+/* Whoever switches the sampler on wants what it samples. */
+static enum heap_mode wanted_heap(const struct record_options *options)
+{
+	return options->heap == HEAP_AUTO && options->set_rate ? HEAP_SAMPLED : options->heap;
+}
+
+struct error *setup_targets(struct recording *r, int *status)
+{
+	const struct record_options *options = r->options;
+
+	r->n_targets = options->command ? 1 : options->n_pids;
+	r->targets = xcalloc(r->n_targets, sizeof(*r->targets));
+	r->plans = xcalloc(r->n_targets, sizeof(*r->plans));
+	r->watches = xcalloc(r->n_targets, sizeof(struct watch *));
+	r->biases = xcalloc(r->n_targets, sizeof(*r->biases));
+	for (size_t i = 0; i < r->n_targets; i++)
+		r->targets[i] = (struct target){.exe_fd = -1, .release_fd = -1, .exec_fd = -1};
+	for (size_t i = 0; i < r->n_targets; i++) {
+		struct target *target = &r->targets[i];
+
+		if (options->command)
+			TRY(target_find_command(options->command, target, status));
+		else
+			TRY(target_attach(options->pids[i], target));
+		TRY(target_open_bin(target));
+		TRY(plan_make(target->bin,
+			      &(struct plan_options){
+				      .heap = wanted_heap(options),
+				      .min_size = options->min_size,
+			      },
+			      &r->plans[i]));
+	}
+	return NULL;
+}
+
+static bool same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
+/* One set of probes serves all processes that run the same file. */
+static bool has_probes_already(const struct recording *r, size_t i)
+{
+	for (size_t j = 0; j < i; j++) {
+		if (same_file(r->targets[j].exe_fd, r->targets[i].exe_fd))
+			return true;
+	}
+	return false;
+}
+
+static void add_memory_calls(struct recording *r)
+{
+	static const char *const calls[FAMILY_OF_CALLS] = {"mmap", "munmap", "mremap", "brk",
+							   "madvise"};
+	size_t missing = 0;
+
+	for (size_t i = 0; i < FAMILY_OF_CALLS; i++) {
+		char *enter = xasprintf("sys_enter_%s", calls[i]);
+		char *leave = xasprintf("sys_exit_%s", calls[i]);
+		bool found_enter, found_leave;
+
+		/* Who maps memory is worth a call chain; who advises is not. */
+		probes_add_tracepoint(r->probes, "syscalls", enter, i < 3, &found_enter);
+		probes_add_tracepoint(r->probes, "syscalls", leave, false, &found_leave);
+		missing += !found_enter || !found_leave;
+		free(enter);
+		free(leave);
+	}
+	if (missing)
+		log_warn(r->log, "this kernel has no system call tracepoints "
+				 "(CONFIG_FTRACE_SYSCALLS); mappings are left out");
+}
+
+struct error *setup_events(struct recording *r)
+{
+	const struct trace_event *events;
+	size_t removed, n;
+
+	TRY(probes_open(&r->probes, &removed));
+	if (removed)
+		log_info(r->log,
+			 "removed %zu events that a recorder which died had left in tracefs",
+			 removed);
+	for (size_t i = 0; i < r->n_targets; i++) {
+		if (!probes_take_arrays())
+			plan_drop_arrays(&r->plans[i]);
+		if (!has_probes_already(r, i))
+			TRY(probes_install(r->probes, &r->plans[i], r->targets[i].exe_ref,
+					   r->options->every));
+	}
+	add_memory_calls(r);
+	events = probes_events(r->probes, &n);
+	r->arrays = xcalloc(n, sizeof(*r->arrays));
+	for (size_t i = 0; i < n; i++) {
+		struct symbols_array *array = &r->arrays[r->n_arrays];
+
+		if (strcmp(events[i].system, "syscalls") != 0 &&
+		    probes_array_field(&events[i], "stk", &array->offset, &array->count)) {
+			array->event = xasprintf("%s:%s", events[i].system, events[i].name);
+			r->n_arrays++;
+		}
+	}
+	return NULL;
+}
+
+static pid_t *all_threads(const struct recording *r, size_t *n)
+{
+	pid_t *all = NULL;
+	size_t cap = 0;
+
+	*n = 0;
+	for (size_t i = 0; i < r->n_targets; i++) {
+		size_t count;
+		pid_t *tids = target_threads(r->targets[i].pid, &count);
+
+		xgrow(all, cap, *n + count);
+		if (count)
+			memcpy(all + *n, tids, count * sizeof(*tids));
+		*n += count;
+		free(tids);
+	}
+	return all;
+}
+
+static bool same_threads(const pid_t *a, size_t n_a, const pid_t *b, size_t n_b)
+{
+	return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
+}
+
+/*
+ * Opens the events on all threads. A thread that one not yet opened created in the meantime would
+ * be missed, so the list must be the same before and after; a thread that ended makes it start
+ * over.
+ */
+struct error *setup_session(struct recording *r)
+{
+	struct session_options options = {
+		.enable_on_exec = r->options->command != NULL,
+		.ring_pages = r->options->ring_pages,
+	};
+	struct error *err = NULL;
+
+	options.events = probes_events(r->probes, &options.n_events);
+	for (int i = 0; i < ATTACH_TRIES; i++) {
+		size_t n_before, n_after;
+		pid_t *before = all_threads(r, &n_before), *after;
+		bool gone = false, settled;
+
+		if (!n_before) {
+			free(before);
+			return error_remedy(
+				error_new("the process ended before it could be recorded"),
+				"start it through record: `record -- COMMAND`");
+		}
+		options.threads = before;
+		options.n_threads = n_before;
+		err = session_open(&options, &r->session, &gone);
+		after = all_threads(r, &n_after);
+		settled = !err && same_threads(before, n_before, after, n_after);
+		free(before);
+		free(after);
+		if (settled || (err && !gone))
+			return err;
+		if (i == ATTACH_TRIES - 1)
+			break;
+		error_free(err);
+		err = NULL;
+		session_close(r->session);
+		r->session = NULL;
+	}
+	if (!err)
+		log_warn(r->log,
+			 "threads come and go faster than they can be opened; some that were "
+			 "born during the attach may be missing");
+	return err;
+}
+
+struct error *setup_writer(struct recording *r)
+{
+	struct buffer tracing_data = {0};
+	struct perfdata_writer_options options = {
+		.compression_level = r->options->compression_level,
+		.version = GMT_VERSION,
+		.cmdline = r->options->argv,
+	};
+	const struct trace_event *events;
+	struct error *err;
+	size_t n;
+
+	events = probes_events(r->probes, &n);
+	err = tracing_data_collect(events, n, &tracing_data);
+	if (!err)
+		err = output_create(r->options->output, &r->out_fd);
+	if (!err) {
+		options.fd = r->out_fd;
+		options.events = session_events(r->session, &options.n_events);
+		options.tracing_data = tracing_data.data;
+		options.tracing_data_len = tracing_data.len;
+		err = perfdata_writer_new(&options, &r->writer);
+	}
+	buffer_free(&tracing_data);
+	return error_context(err, "%s", r->options->output);
+}
