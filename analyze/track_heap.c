@@ -138,20 +138,19 @@ static int profile_kind(int go_minor)
 }
 
 /* Finalizers, weak pointers and more are freed by the same function. */
-static bool is_profile_special(const struct life *life, const struct event *event)
+static bool is_profile_special(struct life *life, const struct event *event)
 {
-	int kind = profile_kind(life->go_minor);
-	const uint64_t *at;
-
 	if (!(event->has & EVENT_HAS(FIELD_KIND)))
 		return true;
-	if (kind >= 0)
-		return event->v[FIELD_KIND] == (uint64_t)kind;
+	if (life->special_kind < 0)
+		life->special_kind = profile_kind(life->go_minor);
+	if (life->special_kind >= 0)
+		return event->v[FIELD_KIND] == (uint64_t)life->special_kind;
 	/* Of an unknown version: only a heap sample names a bucket where the bucket should be. */
-	if (event->v[FIELD_B])
-		return map_find(&life->bucket_of, event->v[FIELD_B]) != NULL;
-	at = map_find(&life->live, event->v[FIELD_P]);
-	return at != NULL;
+	if (!map_find(&life->bucket_of, event->v[FIELD_B]))
+		return map_find(&life->live, event->v[FIELD_P]) && !event->v[FIELD_B];
+	life->special_kind = (int)(event->v[FIELD_KIND] & 0xff);
+	return true;
 }
 
 static void count_unmatched(struct track *track, struct life *life, const struct event *event,

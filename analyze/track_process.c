@@ -91,6 +91,7 @@ static struct life *begin_life(struct track *track, struct pid_entry *entry, uin
 		.process = (uint32_t)model->n_processes,
 		.pid = entry->pid,
 		.go_minor = -1,
+		.special_kind = -1,
 		.width = 1,
 		.rate = DEFAULT_RATE,
 	};
@@ -238,6 +239,7 @@ void track_process_note(struct track *track, uint64_t time, const struct note_pr
 	set_text(&process->exe, note->exe);
 	set_text(&process->go_version, note->go_version);
 	life->go_minor = parse_go_minor(note->go_version);
+	life->special_kind = -1;
 	process->attached = note->attached;
 	process->load_bias = note->load_bias;
 	if (note->runtime_init)

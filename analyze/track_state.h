@@ -44,7 +44,8 @@ struct life {
 	uint32_t process; /* index into model.processes */
 	uint32_t pid;
 	bool finished;
-	int go_minor; /* of go1.N; -1 unknown */
+	int go_minor;	  /* of go1.N; -1 unknown */
+	int special_kind; /* of a heap sample's special record; -1 not known yet */
 
 	/* Epochs: each holds `width` cycles, the first begins at `base` */
 	bool has_cycle;

@@ -525,6 +525,11 @@ static void test_special_kinds(void **state)
 	assert_int_equal(bench.model.deaths, 0);
 	special(&bench, 0x10, 0x1000, 2);
 	assert_int_equal(bench.model.deaths, 1);
+	/* That told which kind it is. */
+	special(&bench, 0x20, 0x1000, 1);
+	assert_int_equal(bench.model.deaths, 1);
+	special(&bench, 0x20, 0x2000, 2);
+	assert_int_equal(bench.model.deaths, 2);
 	bench_close(&bench);
 }
 
