@@ -421,8 +421,9 @@ static void complete(struct track *track, struct life *life, struct bucket *buck
 		return;
 	}
 	site = (uint32_t)*at;
-	merge_sites(track, life, own, site);
-	/* Earlier generations of the bucket are of that site too. */
+	/* The bucket's other generations, for other rates, are of the same site. */
+	if (site != own)
+		merge_sites(track, life, own, site);
 	for (size_t i = 0; i < life->n_buckets; i++) {
 		if (life->buckets[i].site != own)
 			continue;

@@ -635,6 +635,31 @@ static void test_deep_stacks(void **state)
 	bench_close(&bench);
 }
 
+/* The rate changes while the stack is not known: the bucket's generations stay one site. */
+static void test_deep_stack_and_rate(void **state)
+{
+	uint64_t stack[] = {0x100, 1, 2, 31, 32};
+	struct bench bench;
+
+	(void)state;
+	for (int note = 0; note < 2; note++) {
+		bench_open(&bench, 0, 0);
+		deep_birth(&bench, 10, 0x10, 0x1001, 1);
+		process_note(&bench, 11, "go1.27", false, 4096);
+		deep_birth(&bench, 12, 0x20, 0x1001, 1);
+		process_note(&bench, 13, "go1.27", false, 8192);
+		deep_birth(&bench, 14, 0x30, 0x1001, 1);
+		if (note)
+			bucket_note(&bench, 15, 0x1001, 64, stack, 5);
+		death(&bench, 16, 0x20, 0x1001, 64, 2);
+		track_finish(bench.track);
+		assert_int_equal(bench.model.n_sites, 1);
+		assert_int_equal(bench.model.sites[0].births, 3);
+		assert_int_equal(bench.model.sites[0].live, 2);
+		bench_close(&bench);
+	}
+}
+
 /* With no note at all the beginning of the stack has to do: equal beginnings are one site. */
 static void test_deep_stacks_without_notes(void **state)
 {
@@ -1313,6 +1338,7 @@ int main(void)
 		cmocka_unit_test(test_cycle_word),
 		cmocka_unit_test(test_site_is_a_stack),
 		cmocka_unit_test(test_deep_stacks),
+		cmocka_unit_test(test_deep_stack_and_rate),
 		cmocka_unit_test(test_deep_stacks_without_notes),
 		cmocka_unit_test(test_no_buckets),
 		cmocka_unit_test(test_rate),
