@@ -509,6 +509,35 @@ static void test_not_a_heap_dump(void **state)
 	assert_error(parse_heap("goroutine profile: total 3\n", 27), "begins with \"goroutine");
 }
 
+/* Profiles of other kinds are read as what they are, and are no heap dumps. */
+static void test_goroutines(void **state)
+{
+	static const char *const kinds[] = {"goroutine", "goroutineleak"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char *path = xasprintf(DATA "%s1.27.pb.gz", kinds[i]);
+		struct buffer packed = slurp(path);
+		struct pprof_profile *p;
+		const struct pprof_sample *sample;
+
+		assert_null(pprof_parse(packed.data, packed.len, &p));
+		assert_int_equal(p->n_sample_types, 1);
+		assert_int_equal(pprof_value_index(p, kinds[i]), 0);
+		assert_string_equal(p->sample_types[0].unit, "count");
+		sample = &p->samples[0];
+		assert_int_equal(sample->values[0], 5);
+		assert_int_equal(sample->n_locations, 4);
+		assert_string_equal(
+			p->functions[p->locations[sample->locations[3]].lines[0].function].name,
+			"main.wait");
+		assert_error(parse_heap(packed.data, packed.len), "a profile of goroutine");
+		pprof_free(p);
+		buffer_free(&packed);
+		free(path);
+	}
+}
+
 static void test_unlabelled(void **state)
 {
 	struct pprof_profile *p = small_profile();
@@ -544,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_zstd_and_members),
 		cmocka_unit_test(test_bombs),
 		cmocka_unit_test(test_not_a_heap_dump),
+		cmocka_unit_test(test_goroutines),
 		cmocka_unit_test(test_unlabelled),
 	};
 
