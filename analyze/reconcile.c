@@ -339,14 +339,18 @@ static char *snapshot_problem_text(const struct model *model, const struct heap_
 
 /* ---- One dump ----------------------------------------------------------------------------- */
 
+static bool knows_older(const struct model *model, const struct snapshot *snapshot)
+{
+	return snapshot->seeded || (!model->processes[snapshot->process].attached && !model->from);
+}
+
 static void compare(const struct model *model, struct heap_dump *dump,
 		    struct reconcile_table *table, const struct snapshot *snapshot)
 {
-	const struct process *process = &model->processes[snapshot->process];
 	int state;
 
 	reconcile_table_add_snapshot(table, snapshot);
-	dump->older_known = snapshot->seeded || (!process->attached && !model->from);
+	dump->older_known = knows_older(model, snapshot);
 	state = best_state(table, snapshot, dump->older_known);
 	set_cycle(dump, snapshot, state);
 	for (size_t i = 0; i < table->n_groups; i++)
@@ -356,24 +360,58 @@ static void compare(const struct model *model, struct heap_dump *dump,
 	set_limits(model, dump, snapshot);
 }
 
-/* The process with the most stacks in common; UINT32_MAX: the dump is of none. */
-static uint32_t find_process(const struct model *model, const struct heap_dump *dump)
+/* How well a dump fits a process. */
+struct match {
+	uint32_t process;		 /* UINT32_MAX: not at all */
+	const struct snapshot *snapshot; /* NULL: there is none */
+	size_t common;			 /* call stacks that both have */
+	uint64_t distance;		 /* objects that differ, with a snapshot */
+};
+
+static struct match match_process(const struct model *model, uint32_t index, uint32_t process)
 {
-	uint32_t best = UINT32_MAX;
-	size_t best_common = 0;
+	const struct heap_dump *dump = &model->dumps[index];
+	struct match match = {.process = process};
+	struct reconcile_table table;
+	bool older_known;
+
+	reconcile_table_init(&table, model, dump->profile, process);
+	match.common = table.n_common;
+	if (is_foreign(dump->profile, &model->processes[process], &table))
+		match.process = UINT32_MAX;
+	else if (snapshots_get(model->snapshots, index, process, &match.snapshot) == SNAPSHOT_OK) {
+		older_known = knows_older(model, match.snapshot);
+		reconcile_table_add_snapshot(&table, match.snapshot);
+		match.distance = distance_of(
+			&table, best_state(&table, match.snapshot, older_known), older_known);
+	}
+	reconcile_table_free(&table);
+	return match;
+}
+
+static bool is_better(const struct match *a, const struct match *b)
+{
+	if (a->process == UINT32_MAX || b->process == UINT32_MAX)
+		return a->process < b->process;
+	if (!a->snapshot != !b->snapshot)
+		return a->snapshot != NULL;
+	if (a->distance != b->distance)
+		return a->distance < b->distance;
+	return a->common > b->common;
+}
+
+/* Processes of one program have the same stacks: then the objects decide whose dump it is. */
+static uint32_t find_process(const struct model *model, uint32_t index)
+{
+	struct match best = {.process = UINT32_MAX};
 
 	for (uint32_t i = 0; i < model->n_processes; i++) {
-		struct reconcile_table table;
+		struct match match = match_process(model, index, i);
 
-		reconcile_table_init(&table, model, dump->profile, i);
-		if (!is_foreign(dump->profile, &model->processes[i], &table) &&
-		    (best == UINT32_MAX || table.n_common > best_common)) {
-			best = i;
-			best_common = table.n_common;
-		}
-		reconcile_table_free(&table);
+		if (is_better(&match, &best))
+			best = match;
 	}
-	return best;
+	return best.process;
 }
 
 static void reconcile(struct model *model, uint32_t index)
@@ -388,7 +426,7 @@ static void reconcile(struct model *model, uint32_t index)
 		dump->time = model_trace_time(model, dump->time_nanos);
 	if (dump->problem)
 		return;
-	dump->process = find_process(model, dump);
+	dump->process = find_process(model, index);
 	if (dump->process == UINT32_MAX) {
 		refuse_foreign(model, dump);
 		return;

@@ -1,30 +1,15 @@
 #include "analyze/snapshots.h"
 
 #include "analyze/model.h"
+#include "analyze/snapshot_ring.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Cycles that are told apart for each site; what is older is only summed. A dump of cycle P is
- * snapped when cycle P + 3 begins, and then needs those from P - 2 on.
- */
-#define RING	    8
-#define SETTLE	    3
+#define SETTLE	    3	 /* the snapshot of a dump of cycle P is taken when cycle P + 3 begins */
 #define LOG_MAX	    4096 /* events remembered for the first reading; it takes milliseconds */
 #define UNSET_CYCLE INT64_MIN
-
-struct slot {
-	int64_t cycle;
-	struct snapshot_count born, died;
-};
-
-/* The comings and goings of one population at one site. */
-struct ring {
-	struct snapshot_count base; /* born - died, of all cycles that have no slot */
-	struct slot slots[RING];
-};
 
 struct site_rings {
 	struct ring *seen, *older; /* NULL: nothing yet */
@@ -40,6 +25,7 @@ struct target {
 	uint64_t wall;
 	uint32_t gc_number;
 	uint64_t time; /* of wall on the trace's clock; 0: not known yet */
+	bool passed;   /* the trace has come to it */
 	struct place *places;
 	size_t n_places, cap_places; /* by process */
 };
@@ -70,8 +56,8 @@ struct snapshots {
 	size_t n_sites, cap_sites;
 	struct process_state *processes;
 	size_t n_processes, cap_processes;
-	size_t n_unclocked; /* targets whose time is not known yet */
-	uint64_t next_now;  /* the earliest time at which a `now` is to be taken */
+	size_t n_clocks;   /* of the model's clock pairs are in the targets' times */
+	uint64_t next_now; /* the earliest time at which a `now` is to be taken */
 };
 
 struct snapshots *snapshots_new(const struct model *model)
@@ -108,90 +94,7 @@ uint32_t snapshots_want(struct snapshots *s, uint64_t wall, uint64_t gc_number)
 {
 	xgrow(s->targets, s->cap_targets, s->n_targets + 1);
 	s->targets[s->n_targets] = (struct target){.wall = wall, .gc_number = (uint32_t)gc_number};
-	s->n_unclocked += wall != 0;
 	return (uint32_t)s->n_targets++;
-}
-
-/* ---- Counting --------------------------------------------------------------------------- */
-
-/* Counts of a damaged trace may be anything; they wrap. */
-static int64_t wrapping(int64_t a, int64_t sign, int64_t b)
-{
-	return (int64_t)((uint64_t)a + (uint64_t)sign * (uint64_t)b);
-}
-
-static void count(struct snapshot_count *to, int64_t objects, uint64_t size)
-{
-	to->objects = wrapping(to->objects, 1, objects);
-	to->bytes = wrapping(to->bytes, objects, (int64_t)size);
-}
-
-static void count_all(struct snapshot_count *to, const struct snapshot_count *from, int64_t sign)
-{
-	to->objects = wrapping(to->objects, sign, from->objects);
-	to->bytes = wrapping(to->bytes, sign, from->bytes);
-}
-
-/* The slot of a cycle; NULL where the cycle is older than those kept. */
-static struct slot *ring_slot(struct ring *ring, int64_t cycle)
-{
-	struct slot *slot = &ring->slots[(uint64_t)cycle % RING];
-
-	if (cycle < slot->cycle)
-		return NULL;
-	if (cycle > slot->cycle) {
-		count_all(&ring->base, &slot->born, 1);
-		count_all(&ring->base, &slot->died, -1);
-		*slot = (struct slot){.cycle = cycle};
-	}
-	return slot;
-}
-
-static void ring_birth(struct ring *ring, int64_t cycle, int64_t objects, uint64_t size)
-{
-	struct slot *slot = ring_slot(ring, cycle);
-
-	count(slot ? &slot->born : &ring->base, objects, size);
-}
-
-static void ring_death(struct ring *ring, int64_t cycle, int64_t objects, uint64_t size)
-{
-	struct slot *slot = ring_slot(ring, cycle);
-
-	if (slot)
-		count(&slot->died, objects, size);
-	else
-		count(&ring->base, wrapping(0, -1, objects), size);
-}
-
-/* Adds sign times all that `from` holds, cycle by cycle. */
-static void ring_add(struct ring *to, const struct ring *from, int64_t sign)
-{
-	count_all(&to->base, &from->base, sign);
-	for (size_t i = 0; i < RING; i++) {
-		struct slot *slot = ring_slot(to, from->slots[i].cycle);
-
-		count_all(slot ? &slot->born : &to->base, &from->slots[i].born, sign);
-		count_all(slot ? &slot->died : &to->base, &from->slots[i].died,
-			  slot ? sign : -sign);
-	}
-}
-
-/* Births of cycles below `k`, minus deaths up to `k`. */
-static struct snapshot_count ring_state(const struct ring *ring, int64_t k)
-{
-	struct snapshot_count sum = {0};
-
-	if (!ring)
-		return sum;
-	sum = ring->base;
-	for (size_t i = 0; i < RING; i++) {
-		if (ring->slots[i].cycle < k)
-			count_all(&sum, &ring->slots[i].born, 1);
-		if (ring->slots[i].cycle <= k)
-			count_all(&sum, &ring->slots[i].died, -1);
-	}
-	return sum;
 }
 
 static struct ring *site_ring(struct snapshots *s, uint32_t site, bool older)
@@ -302,20 +205,19 @@ static void set_place(struct place *place, uint64_t time, int64_t cycle)
 	place->snapshot.first_state = cycle - 2;
 }
 
-/* Puts the targets' times on the trace's clock as soon as it has a clock pair. */
+/* Puts the targets' times on the trace's clock, as far as its clock pairs are known by now. */
 static void find_times(struct snapshots *s)
 {
-	if (!s->n_unclocked || !s->model->n_clocks)
-		return;
+	s->n_clocks = s->model->n_clocks;
+	s->next_now = UINT64_MAX;
 	for (size_t i = 0; i < s->n_targets; i++) {
 		struct target *target = &s->targets[i];
 
-		if (!target->wall || target->time)
+		if (!target->wall || target->passed)
 			continue;
 		target->time = model_trace_time(s->model, target->wall);
 		if (!target->time)
 			target->time = 1; /* long before the trace */
-		s->n_unclocked--;
 		if (target->time < s->next_now)
 			s->next_now = target->time;
 	}
@@ -329,12 +231,13 @@ static void pass_times(struct snapshots *s, uint64_t time)
 	for (size_t i = 0; i < s->n_targets; i++) {
 		struct target *target = &s->targets[i];
 
-		if (!target->time)
+		if (!target->time || target->passed)
 			continue;
 		if (target->time >= time) {
 			next = target->time < next ? target->time : next;
 			continue;
 		}
+		target->passed = true;
 		for (uint32_t p = 0; p < s->n_processes; p++) {
 			struct process_state *process = &s->processes[p];
 
@@ -351,7 +254,8 @@ static void pass_times(struct snapshots *s, uint64_t time)
 
 static void at_time(struct snapshots *s, uint64_t time)
 {
-	find_times(s);
+	if (s->n_clocks != s->model->n_clocks)
+		find_times(s);
 	if (time > s->next_now)
 		pass_times(s, time);
 }
@@ -448,7 +352,7 @@ void snapshots_cycle(struct snapshots *s, uint32_t process, uint64_t time, uint3
  * it changed before the first pass came by or after the second.)
  */
 void snapshots_reading(struct snapshots *s, uint32_t process, uint64_t begin, uint64_t end,
-		       uint64_t cycle)
+		       uint32_t cycle)
 {
 	struct process_state *state = process_state(s, process);
 	uint64_t middle = begin + (end - begin) / 2;
@@ -495,7 +399,7 @@ void snapshots_seed(struct snapshots *s, uint32_t site, uint64_t size,
 	if (process == UINT32_MAX)
 		return;
 	cycle = process_state(s, process)->seed_cycle;
-	count(&ring->base, (int64_t)(active.allocs - active.frees), size);
+	ring_base(ring, (int64_t)(active.allocs - active.frees), size);
 	/* future[i % 3] is published in cycle i: births of i - 2 and deaths of i - 1. */
 	for (int64_t i = cycle; i < cycle + 3; i++) {
 		ring_birth(ring, i - 2, (int64_t)future[i % 3].allocs, size);

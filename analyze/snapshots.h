@@ -68,7 +68,7 @@ void snapshots_cycle(struct snapshots *snapshots, uint32_t process, uint64_t tim
  * order. Without it, older objects cannot be told from those that the trace lacks.
  */
 void snapshots_reading(struct snapshots *snapshots, uint32_t process, uint64_t begin, uint64_t end,
-		       uint64_t cycle);
+		       uint32_t cycle);
 struct snapshots_counts {
 	uint64_t allocs, frees;
 };

@@ -519,6 +519,37 @@ static void test_two_processes(void **state)
 	runtime_free(r);
 }
 
+/* Two processes of one program: the dump is of the one that holds its objects. */
+static void test_two_alike(void **state)
+{
+	struct runtime *r = quiet();
+	struct snapshots *s = r->model.snapshots;
+
+	(void)state;
+	xgrow(r->model.processes, r->model.cap_processes, 2);
+	r->model.processes[r->model.n_processes++] =
+		(struct process){.pid = PID, .exe = xstrdup("/bin/program")};
+	xgrow(r->model.sites, r->model.cap_sites, 2 * SITES);
+	for (uint32_t i = 0; i < SITES; i++)
+		r->model.sites[r->model.n_sites++] = (struct site){.process = 1, .stack = i};
+	r->dumps[0].counts[3] = (struct snapshots_counts){.allocs = 2};
+	r->dumps[0].inuse[3] = (struct snapshot_count){2, 2 * (int64_t)size_of(3)};
+	load(&r->model, encode(proto_profile(&r->dumps[0])));
+	for (uint32_t i = 0; i < 2; i++)
+		snapshots_cycle(s, i, 1, 0, 0);
+	snapshots_birth(s, 4, 2, 0, size_of(4));
+	for (uint64_t i = 0; i < 2; i++)
+		snapshots_birth(s, SITES + 3, 3 + i, 0, size_of(3));
+	for (uint32_t i = 1; i < 5; i++)
+		snapshots_cycle(s, 1, i * 10 * MS, i, i);
+	finish_quiet(r);
+	assert_null(r->model.dumps[0].problem);
+	assert_int_equal(r->model.dumps[0].process, 1);
+	assert_int_equal(r->model.dumps[0].matched_objects, 2);
+	assert_int_equal(r->model.dumps[0].n_rows, 0);
+	runtime_free(r);
+}
+
 static void test_unreadable(void **state)
 {
 	struct model model;
@@ -670,8 +701,9 @@ int main(void)
 		cmocka_unit_test(test_unread_table),  cmocka_unit_test(test_window),
 		cmocka_unit_test(test_loss),	      cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_after_end),     cmocka_unit_test(test_all_runtime),
-		cmocka_unit_test(test_two_processes), cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_real_stacks),   cmocka_unit_test(test_wrappers),
+		cmocka_unit_test(test_two_processes), cmocka_unit_test(test_two_alike),
+		cmocka_unit_test(test_unreadable),    cmocka_unit_test(test_real_stacks),
+		cmocka_unit_test(test_wrappers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

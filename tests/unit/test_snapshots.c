@@ -163,6 +163,31 @@ static void test_no_clock(void **state)
 	runtime_free(r);
 }
 
+/* The wall clock is set while the trace runs: the pairs that follow place what is to come. */
+static void test_clock_step(void **state)
+{
+	struct runtime *r = runtime_new(1);
+	struct snapshots *s = r->model.snapshots;
+	uint32_t want = snapshots_want(s, WALL_ZERO + 5000 * MS, 0);
+	const struct snapshot *snapshot;
+
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++) {
+		snapshots_cycle(s, 0, i * 100 * MS + 1, i, i);
+		if (i == 4) {
+			xgrow(r->model.clocks, r->model.cap_clocks, 2);
+			r->model.clocks[r->model.n_clocks++] = (struct clock_pair){
+				.monotonic = 450 * MS, .realtime = WALL_ZERO + 4850 * MS};
+		}
+	}
+	snapshots_finish(s, 1000 * MS);
+	assert_int_equal(snapshots_get(s, want, 0, &snapshot), SNAPSHOT_OK);
+	assert_int_equal(snapshot->time, 600 * MS);
+	assert_int_equal(snapshot->prof_cycle, 5);
+	assert_false(snapshot->after_end);
+	runtime_free(r);
+}
+
 /* Numbers of GC cycles that run apart from the profile's are told by the trace. */
 static void test_offset(void **state)
 {
@@ -223,13 +248,10 @@ static void test_merge_and_renumber(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_launched),
-		cmocka_unit_test(test_attached),
-		cmocka_unit_test(test_now),
-		cmocka_unit_test(test_problems),
-		cmocka_unit_test(test_no_clock),
-		cmocka_unit_test(test_offset),
-		cmocka_unit_test(test_merge_and_renumber),
+		cmocka_unit_test(test_launched), cmocka_unit_test(test_attached),
+		cmocka_unit_test(test_now),	 cmocka_unit_test(test_problems),
+		cmocka_unit_test(test_no_clock), cmocka_unit_test(test_clock_step),
+		cmocka_unit_test(test_offset),	 cmocka_unit_test(test_merge_and_renumber),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
