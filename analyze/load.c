@@ -39,7 +39,8 @@ static struct error *open_inputs(const char *const *paths, size_t n, struct inpu
 {
 	for (size_t i = 0; i < n; i++) {
 		inputs[i].path = paths[i];
-		TRY(perfdata_open(paths[i], &inputs[i].file));
+		TRY(error_remedy(perfdata_open(paths[i], &inputs[i].file),
+				 "give a file that `record -o FILE` wrote, or a perf.data"));
 	}
 	qsort(inputs, n, sizeof(*inputs), by_first_time);
 	for (size_t i = 1; i < n; i++) {
@@ -244,6 +245,10 @@ static struct error *load_all(struct load *load, const struct input *inputs, siz
 	track_finish(load->track);
 	if (load->options->log->progress)
 		progress_clear(load->options->log->progress);
+	if (!model->events && load->options->from + load->options->to)
+		return error_remedy(
+			error_new("%s: no event lies between --from and --to", inputs[0].path),
+			"times count from the start of the trace");
 	if (model->n_processes)
 		return NULL;
 	if (model->damage)

@@ -9,6 +9,7 @@
 
 const char analyze_help[] =
 	"usage: analyze TRACE... [--gctrace FILE]... [--pprof FILE]... [OPTIONS]\n"
+	"       analyze --gctrace FILE...              how the garbage collector fares\n"
 	"\n"
 	"Says which allocation sites of a Go program leak, how fast, and how sure that is.\n"
 	"TRACE is a file that `record` wrote, or any perf.data; `-` is standard input. Several\n"
@@ -22,7 +23,7 @@ const char analyze_help[] =
 	"  -o, --output FILE    where to write the report; standard output by default\n"
 	"      --from TIME      leave out what was before, 90s, 10m or 2h into the trace:\n"
 	"      --to TIME        and what came after, as if it had been recorded from and to there\n"
-	"      --top N          how many sites to show (default 10)\n"
+	"      --top N          how many sites to show (default 5)\n"
 	"      --limit BYTES    the program's memory limit, as 512M or 2G: say when growth gets "
 	"there\n"
 	"      --color WHEN     auto (default), always, never\n"
@@ -154,7 +155,11 @@ static struct error *check(const struct analyze_options *options)
 {
 	if (options->action != ANALYZE_REPORT)
 		return NULL;
-	if (!options->n_traces)
+	if (!options->n_traces && options->n_dumps)
+		return error_remedy(
+			error_new("a heap dump is compared with a trace, and none was given"),
+			"see `analyze --help`");
+	if (!options->n_traces && !options->n_gctraces)
 		return error_remedy(error_new("no trace was given"),
 				    "`analyze trace.gmt` reads what `record -o trace.gmt` wrote; "
 				    "see `analyze --help`");
@@ -173,7 +178,6 @@ struct error *analyze_options_parse(int argc, char *argv[], struct analyze_optio
 		.gctraces = xcalloc(n, sizeof(*options->gctraces)),
 		.dumps = xcalloc(n, sizeof(*options->dumps)),
 		.format = "text",
-		.top = 10,
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":f:o:qvh", long_options, NULL)) != -1) {

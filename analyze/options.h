@@ -19,7 +19,7 @@ struct analyze_options {
 	const char *output; /* NULL: standard output */
 	uint64_t from, to;  /* ns from the start of the trace; to 0: to its end */
 	uint64_t limit;	    /* memory of the process, bytes; 0 unknown */
-	unsigned top;	    /* candidates to show */
+	unsigned top;	    /* candidates to show; 0: as many as the report thinks fit */
 	enum analyze_color color;
 	int verbosity; /* common/log.h */
 };

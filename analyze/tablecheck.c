@@ -198,7 +198,6 @@ static void compare(struct tablecheck *check, uint32_t process, struct check_pro
 		.begin = p->base_begin,
 		.end = p->end,
 		.bounded = !p->stable || !p->base_stable,
-		.valid = true,
 	};
 
 	for (size_t i = 0; i < check->n_slots; i++) {
@@ -209,6 +208,9 @@ static void compare(struct tablecheck *check, uint32_t process, struct check_pro
 		result.buckets++;
 		result.buckets_differing += compare_slot(slot, &result);
 	}
+	/* Nothing against nothing proves nothing. */
+	result.valid = result.counted_births || result.counted_deaths || result.seen_births ||
+		       result.seen_deaths;
 	p->result = result;
 	p->result_stable = p->stable;
 }

@@ -81,6 +81,7 @@ static struct life *begin_life(struct track *track, struct pid_entry *entry, uin
 	*process = (struct process){
 		.pid = entry->pid,
 		.start = entry->start ? entry->start : time,
+		.attached = (entry->start ? entry->start : time) < track->options.from,
 		.exe = entry->exe ? xstrdup(entry->exe) : NULL,
 	};
 	memcpy(process->comm, entry->comm, sizeof(process->comm));
@@ -240,12 +241,12 @@ void track_process_note(struct track *track, uint64_t time, const struct note_pr
 	set_text(&process->go_version, note->go_version);
 	life->go_minor = parse_go_minor(note->go_version);
 	life->special_kind = -1;
-	process->attached = note->attached;
+	process->attached = note->attached || process->start < track->options.from;
 	process->load_bias = note->load_bias;
 	if (note->runtime_init)
 		process->runtime_init = note->runtime_init;
 	track_set_rate(track, life, note->mem_profile_rate);
-	if (!note->attached && !track->options.from)
+	if (!process->attached)
 		tablecheck_from_birth(track->check, life->process, process->start);
 }
 

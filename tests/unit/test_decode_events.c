@@ -623,6 +623,7 @@ static void test_load(void **state)
 	struct buffer raw = {0};
 	struct trace trace;
 	struct model model;
+	struct error *err;
 
 	(void)state;
 	begin(&trace);
@@ -646,6 +647,11 @@ static void test_load(void **state)
 	trace_ok(load(trace.path, 10000000000, 20000000000, &model));
 	assert_int_equal(model.births, 11);
 	assert_int_equal(model.first_time, 11000000000);
+	model_free(&model);
+	err = load(trace.path, 200000000000, 0, &model);
+	assert_non_null(err);
+	assert_non_null(strstr(error_message(err), "--from"));
+	error_free(err);
 	model_free(&model);
 	trace_remove(&trace);
 }

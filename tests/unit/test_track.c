@@ -828,6 +828,7 @@ static void test_window(void **state)
 	assert_int_equal(site->deaths, 0);
 	assert_int_equal(site->unmatched_deaths, 1);
 	assert_int_equal(site->live, 2);
+	assert_true(bench.model.processes[0].attached);
 	assert_int_equal(bench.model.first_time, 100);
 	assert_int_equal(bench.model.last_time, 200);
 	bench_close(&bench);
@@ -1318,11 +1319,21 @@ static void test_table_unstable(void **state)
 	process_note(&bench, 1, "go1.27.4", true, 524288);
 	entry.allocs = 10;
 	reading_part(&bench, 0, 0, 1, 10 * MS, 10 * MS, false, &entry, 1);
-	reading_part(&bench, 1, 0, 1, 20 * MS, 20 * MS, false, NULL, 0);
+	birth(&bench, 15 * MS, 0x20, 0x1000, 64, 1);
+	entry.allocs = 11;
+	reading_part(&bench, 1, 0, 1, 20 * MS, 20 * MS, false, &entry, 1);
 	check = finish_check(&bench);
 	assert_true(check.valid);
 	assert_true(check.bounded);
-	assert_int_equal(check.counted_births, 0);
+	assert_int_equal(check.counted_births, 1);
+
+	/* That nothing equals nothing proves nothing. */
+	bench_open(&bench, 0, 0);
+	process_note(&bench, 1, "go1.27.4", false, 524288);
+	reading_part(&bench, 0, 0, 1, 10 * MS, 10 * MS, true, NULL, 0);
+	check = finish_check(&bench);
+	assert_int_equal(check.readings, 1);
+	assert_false(check.valid);
 }
 
 int main(void)
