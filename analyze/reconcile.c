@@ -311,7 +311,8 @@ static void set_limits(const struct model *model, struct heap_dump *dump,
 					  "between is not in the trace"));
 	else if (snapshot->prof_cycle < 2)
 		set_problem(dump, xstrdup("written before the second GC cycle: it shows the heap "
-					  "of its own moment, which is not known to the object"));
+					  "of that moment, or of an earlier dump\'s, which is not "
+					  "known to the object"));
 	else if (dump->profile->n_inexact)
 		set_problem(dump, xasprintf("%zu of its samples are not those of whole objects: "
 					    "another tool has merged or scaled them",
