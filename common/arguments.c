@@ -19,10 +19,8 @@ bool argument_duration(const char *text, uint64_t *ns)
 	if (!isdigit((unsigned char)*text))
 		return false;
 	value = strtod(text, &end);
-	if (!(value <= 1e6))
-		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].suffix) == 0) {
+		if (strcmp(end, units[i].suffix) == 0 && value * units[i].ns <= 1e18) {
 			*ns = (uint64_t)(value * units[i].ns + 0.5);
 			return true;
 		}

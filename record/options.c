@@ -1,8 +1,8 @@
 #include "record/options.h"
 
+#include "common/arguments.h"
 #include "formats/xalloc.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,31 +70,12 @@ static const struct option long_options[] = {
 
 bool options_duration(const char *text, uint64_t *ms)
 {
-	static const struct {
-		const char *suffix;
-		double ms;
-	} units[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
-	char *end;
-	double value = strtod(text, &end);
+	uint64_t ns;
 
-	if (end == text || !(value > 0) || value > 1e9)
+	if (!argument_duration(text, &ns) || ns < 1000000)
 		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].suffix) == 0) {
-			*ms = (uint64_t)(value * units[i].ms);
-			return *ms > 0;
-		}
-	}
-	return false;
-}
-
-static bool parse_number(const char *text, long low, long high, long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtol(text, &end, 10);
-	return end != text && *end == '\0' && errno == 0 && *value >= low && *value <= high;
+	*ms = ns / 1000000;
+	return true;
 }
 
 static struct error *usage(const char *option, const char *value, const char *wanted)
@@ -107,10 +88,10 @@ static struct error *parse_pids(const char *text, struct record_options *options
 	char *copy = xstrdup(text), *save = NULL;
 	size_t cap = options->n_pids;
 	bool ok = false;
-	long pid;
+	uint64_t pid;
 
 	for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		ok = parse_number(word, 1, 1 << 22, &pid);
+		ok = argument_number(word, 1, 1 << 22, &pid);
 		if (!ok)
 			break;
 		xgrow(options->pids, cap, options->n_pids + 1);
@@ -139,27 +120,16 @@ static struct error *parse_heap(const char *text, struct record_options *options
 	return usage("--heap", text, "not one of auto, sampled, counters, all, span, off");
 }
 
-/* "4096", "64K", "2M": binary units. */
 static struct error *parse_bytes(const char *option, const char *text, uint64_t *bytes)
 {
-	static const char units[] = "KMG";
-	char *end;
-	const char *unit;
-	unsigned long long value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	unit = *end ? strchr(units, *end) : NULL;
-	if (end == text || text[0] == '-' || errno || !value || value > 1ull << 40 ||
-	    (*end && (!unit || end[1])))
+	if (!argument_bytes(text, bytes) || !*bytes || *bytes > 1ull << 40)
 		return usage(option, text, "not a number of bytes such as 4096 or 64K");
-	*bytes = unit ? value << (10 * (unit - units + 1)) : value;
 	return NULL;
 }
 
 static struct error *parse_option(int opt, struct record_options *options)
 {
-	long number;
+	uint64_t number;
 
 	switch (opt) {
 	case 'o':
@@ -178,9 +148,9 @@ static struct error *parse_option(int opt, struct record_options *options)
 	case OPT_MIN_SIZE:
 		return parse_bytes("--min-size", optarg, &options->min_size);
 	case OPT_EVERY:
-		if (!parse_number(optarg, 1, 1000000000, &number))
+		if (!argument_number(optarg, 1, 1000000000, &number))
 			return usage("--every", optarg, "not a number from 1 up");
-		options->every = (uint64_t)number;
+		options->every = number;
 		return NULL;
 	case OPT_CHECK:
 		options->action = ACTION_CHECK;
@@ -189,12 +159,12 @@ static struct error *parse_option(int opt, struct record_options *options)
 		options->action = ACTION_LIST;
 		return NULL;
 	case 'z':
-		if (!parse_number(optarg, 1, 19, &number))
+		if (!argument_number(optarg, 1, 19, &number))
 			return usage("-z", optarg, "not a zstd level from 1 to 19");
 		options->compression_level = (int)number;
 		return NULL;
 	case 'm':
-		if (!parse_number(optarg, 8, 1 << 20, &number) || (number & (number - 1)))
+		if (!argument_number(optarg, 8, 1 << 20, &number) || (number & (number - 1)))
 			return usage("-m", optarg, "not a power of two from 8 up");
 		options->ring_pages = (unsigned)number;
 		return NULL;
