@@ -180,7 +180,8 @@ struct error *perfdata_write_round(struct perfdata_writer *writer);
 struct error *perfdata_writer_flush(struct perfdata_writer *writer);
 /* Sets the span of sample times for PERFDATA_FEAT_SAMPLE_TIME (ns). */
 void perfdata_writer_times(struct perfdata_writer *writer, uint64_t first, uint64_t last);
-/* Replaces a feature section that is only known later (build ids, symbol table). Copies data. */
+/* Replaces a feature section that is only known later (build ids, symbol table), or with len 0
+ * takes it out again. Copies data. */
 void perfdata_writer_feature(struct perfdata_writer *writer, enum perfdata_feature feature,
 			     const void *data, size_t len);
 /* Flushes and completes the file. The writer is freed in every case. */

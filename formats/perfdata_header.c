@@ -189,15 +189,24 @@ static bool read_shadow(struct perfdata_reader *reader, uint64_t data_offset, st
 	       read_table(reader, end.offset - entries * PERFDATA_SECTION_SIZE, flags, table);
 }
 
-/* Whether the table behind the data is one, judged by the sections that it must share. */
-static bool agrees(const struct table *table, const struct table *shadow)
+/*
+ * Whether what lies behind the data is the table, whole: of the sections known at the start all are
+ * where they were then, or replaced by one behind the data.
+ */
+static bool agrees(const struct perfdata_reader *reader, const struct table *table,
+		   const struct table *shadow, uint64_t data_end)
 {
-	for (unsigned bit = 0; bit < PERFDATA_FEAT_BITS; bit++)
-		if (shadow->has[bit] && table->has[bit] &&
-		    table->at[bit].offset == shadow->at[bit].offset &&
-		    table->at[bit].size == shadow->at[bit].size)
-			return true;
-	return false;
+	for (unsigned bit = 0; bit < PERFDATA_FEAT_BITS; bit++) {
+		const struct perfdata_section *now = &table->at[bit], *then = &shadow->at[bit];
+
+		if (!shadow->has[bit] || !table->has[bit])
+			continue;
+		if (now->offset == then->offset && now->size == then->size)
+			continue;
+		if (now->offset <= data_end || !inside(reader, *now))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -213,7 +222,7 @@ static bool find_table(struct perfdata_reader *reader, struct header *header, st
 
 	if (!read_shadow(reader, header->data.offset, &shadow))
 		return found && header->data.size;
-	if (found && agrees(table, &shadow)) {
+	if (found && agrees(reader, table, &shadow, end)) {
 		header->data_end = end;
 	} else {
 		reader->info.truncated = true;

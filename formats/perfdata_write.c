@@ -402,11 +402,19 @@ void perfdata_writer_feature(struct perfdata_writer *writer, enum perfdata_featu
 			     const void *data, size_t len)
 {
 	struct section *section = add_section(writer, feature);
+	size_t behind = writer->n_sections - (size_t)(section - writer->sections) - 1;
 
+	writer->changed = true;
+	if (!len) {
+		/* Some readers warn about a section that is announced and empty. */
+		buffer_free(&section->body);
+		memmove(section, section + 1, behind * sizeof(*section));
+		writer->n_sections--;
+		return;
+	}
 	section->late = true;
 	section->body.len = 0;
 	buffer_append(&section->body, data, len);
-	writer->changed = true;
 }
 
 struct error *perfdata_writer_finish(struct perfdata_writer *writer)

@@ -1,211 +1,25 @@
-#include "formats/perfdata.h"
+#include "tests/unit/perfdata_samples.h"
 
-#include "formats/xalloc.h"
+#include "tests/unit/random.h"
 
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define SAMPLE_TYPE                                                                     \
-	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | \
-	 PERF_SAMPLE_CPU | PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN | PERF_SAMPLE_RAW)
-
-static struct perf_event_attr sampling_attr(void)
-{
-	return (struct perf_event_attr){.type = PERF_TYPE_SOFTWARE,
-					.config = PERF_COUNT_SW_BPF_OUTPUT,
-					.sample_period = 1,
-					.sample_type = SAMPLE_TYPE,
-					.sample_id_all = 1,
-					.use_clockid = 1,
-					.clockid = 1};
-}
-
-/* Two events; the second one carries user registers too. */
-struct fixture {
-	struct perfdata_event events[2];
-	uint64_t ids[2][3];
-	char path[64];
-	int fd;
-	struct perfdata_writer *writer;
-	struct buffer expected; /* all records, one behind the other */
-};
-
-static void check(struct error *err)
-{
-	if (err)
-		print_error("%s\n", error_message(err));
-	assert_null(err);
-}
-
-static struct perfdata_writer_options options_for(struct fixture *f, int level)
-{
-	static char *cmdline[] = {(char *)"record", (char *)"-p", (char *)"4711", NULL};
-
-	return (struct perfdata_writer_options){
-		.fd = f->fd,
-		.compression_level = level,
-		.events = f->events,
-		.n_events = 2,
-		.version = "1.2.3",
-		.cmdline = cmdline,
-		.tracing_data = (const uint8_t *)"not really tracing data",
-		.tracing_data_len = 23,
-	};
-}
-
-static struct fixture *fixture_new(int level)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-	struct perfdata_writer_options options;
-
-	for (int e = 0; e < 2; e++) {
-		f->events[e].attr = sampling_attr();
-		f->events[e].name = e ? (char *)"gmt:second" : (char *)"gmt:note";
-		f->events[e].ids = f->ids[e];
-		f->events[e].n_ids = 3;
-		for (int i = 0; i < 3; i++)
-			f->ids[e][i] = (uint64_t)(100 + e * 10 + i);
-	}
-	f->events[1].attr.sample_type |= PERF_SAMPLE_REGS_USER;
-	f->events[1].attr.sample_regs_user = 7;
-	strcpy(f->path, "/tmp/test_perfdata.XXXXXX");
-	f->fd = mkstemp(f->path);
-	assert_true(f->fd >= 0);
-	options = options_for(f, level);
-	check(perfdata_writer_new(&options, &f->writer));
-	return f;
-}
-
-static void fixture_free(struct fixture *f)
-{
-	close(f->fd);
-	unlink(f->path);
-	buffer_free(&f->expected);
-	free(f);
-}
-
-/* A sample whose every field follows from n, so that a reader can check it. */
-static void put_sample(struct buffer *out, const struct fixture *f, int event, uint32_t n)
-{
-	struct perf_event_header header = {.type = PERF_RECORD_SAMPLE, .misc = 2};
-	size_t start = out->len;
-	uint32_t raw_len = 4 + n % 5 * 8;
-
-	buffer_append(out, &header, sizeof(header));
-	buffer_u64(out, f->ids[event][n % 3]);
-	buffer_u64(out, 0x400000 + n);
-	buffer_u32(out, 4711);
-	buffer_u32(out, 4711 + n % 7);
-	buffer_u64(out, 1000000 + n * 10ull);
-	buffer_u32(out, n % 4);
-	buffer_u32(out, 0);
-	buffer_u64(out, n + 1);
-	buffer_u64(out, n % 6);
-	for (uint32_t i = 0; i < n % 6; i++)
-		buffer_u64(out, 0x500000 + i);
-	buffer_u32(out, raw_len);
-	for (uint32_t i = 0; i < raw_len; i++)
-		buffer_u8(out, (uint8_t)(n + i));
-	if (event) {
-		buffer_u64(out, n % 2 ? PERF_SAMPLE_REGS_ABI_64 : PERF_SAMPLE_REGS_ABI_NONE);
-		for (uint64_t i = 0; n % 2 && i < 3; i++)
-			buffer_u64(out, n * 3ull + i);
-	}
-	header.size = (uint16_t)(out->len - start);
-	memcpy(out->data + start, &header, sizeof(header));
-}
-
-static void check_sample(const struct perfdata_reader *reader,
-			 const struct perf_event_header *header, int event, uint32_t n)
-{
-	struct perfdata_sample s;
-
-	assert_int_equal(header->type, PERF_RECORD_SAMPLE);
-	assert_true(perfdata_sample(reader, header, &s));
-	assert_ptr_equal(s.event, &perfdata_info(reader)->events[event]);
-	assert_int_equal(s.id, 100 + event * 10 + n % 3);
-	assert_int_equal(s.ip, 0x400000 + n);
-	assert_int_equal(s.pid, 4711);
-	assert_int_equal(s.tid, 4711 + n % 7);
-	assert_int_equal(s.time, 1000000 + n * 10ull);
-	assert_int_equal(s.cpu, n % 4);
-	assert_int_equal(s.period, n + 1);
-	assert_int_equal(s.n_callchain, n % 6);
-	for (uint32_t i = 0; i < n % 6; i++)
-		assert_int_equal(s.callchain[i], 0x500000 + i);
-	assert_int_equal(s.raw_len, 4 + n % 5 * 8);
-	for (uint32_t i = 0; i < s.raw_len; i++)
-		assert_int_equal(s.raw[i], (uint8_t)(n + i));
-	if (event && n % 2) {
-		assert_int_equal(s.user_regs_abi, PERF_SAMPLE_REGS_ABI_64);
-		for (uint32_t i = 0; i < 3; i++)
-			assert_int_equal(s.user_regs[i], n * 3ull + i);
-	} else {
-		assert_null(s.user_regs);
-	}
-}
-
-static void write_samples(struct fixture *f, uint32_t from, uint32_t to)
-{
-	struct buffer one = {0};
-
-	for (uint32_t n = from; n < to; n++) {
-		one.len = 0;
-		put_sample(&one, f, n % 2, n);
-		check(perfdata_write(f->writer, one.data, one.len));
-	}
-	buffer_free(&one);
-}
-
-/* Reads the file to its end; every sample must be there, in order. Returns how many. */
-static uint32_t read_samples(const char *path, bool damaged)
-{
-	struct perfdata_reader *reader;
-	struct perfdata_record record;
-	uint32_t n = 0;
-
-	check(perfdata_open(path, &reader));
-	for (;;) {
-		perfdata_next(reader, &record);
-		if (!record.header)
-			break;
-		if (record.header->type == PERFDATA_FINISHED_ROUND)
-			continue;
-		check_sample(reader, record.header, n % 2, n);
-		n++;
-	}
-	if (!damaged && perfdata_damage(reader))
-		print_error("%s\n", perfdata_damage(reader));
-	assert_int_equal(perfdata_damage(reader) != NULL, damaged);
-	perfdata_close(reader);
-	return n;
-}
+#include <time.h>
+#include <zstd.h>
 
 static void round_trip(int level)
 {
 	struct fixture *f = fixture_new(level);
 	uint64_t raw, packed;
-	uint32_t n = 0;
 
-	while (n < 60000) {
-		write_samples(f, n, n + 5000);
-		n += 5000;
+	while (f->written < 60000) {
+		write_samples(f, 5000);
 		check(perfdata_write_round(f->writer));
-		if (n % 20000 == 0)
+		if (f->written % 20000 == 0)
 			check(perfdata_writer_flush(f->writer));
 	}
 	perfdata_writer_stats(f->writer, &raw, &packed);
 	assert_true(level ? raw > packed * 3 : raw == packed);
 	check(perfdata_writer_finish(f->writer));
-	assert_int_equal(read_samples(f->path, false), n);
+	check_all(f, f->written);
 	fixture_free(f);
 }
 
@@ -222,11 +36,245 @@ static void test_uncompressed(void **state)
 	round_trip(0);
 }
 
+/* Nothing written, and nothing flushed: both are good files without a record. */
+static void test_empty(void **state)
+{
+	struct fixture *f = fixture_new(1);
+
+	(void)state;
+	check_all(f, 0);
+	check(perfdata_writer_flush(f->writer));
+	check_all(f, 0);
+	check(perfdata_writer_finish(f->writer));
+	check_all(f, 0);
+	fixture_free(f);
+}
+
+static void test_no_events(void **state)
+{
+	struct perfdata_writer_options options = {.fd = -1};
+	struct perfdata_writer *writer;
+	struct error *err;
+
+	(void)state;
+	err = perfdata_writer_new(&options, &writer);
+	assert_non_null(err);
+	error_free(err);
+}
+
+/* The halves of a wrapped ring, cut anywhere, with flushes between them. */
+static void test_parts(void **state)
+{
+	struct fixture *f = fixture_new(1);
+	struct random rng = {42};
+	struct buffer all = {0};
+	size_t at = 0;
+
+	(void)state;
+	for (; f->written < 20000; f->written++)
+		put_sample(&all, f, f->written % 2, f->written);
+	while (at < all.len) {
+		size_t n = 1 + random_u64(&rng) % 3000;
+
+		if (n > all.len - at)
+			n = all.len - at;
+		check(perfdata_write_part(f->writer, all.data + at, n));
+		at += n;
+		if (random_u64(&rng) % 50 == 0)
+			check(perfdata_writer_flush(f->writer));
+	}
+	check(perfdata_writer_finish(f->writer));
+	check_all(f, f->written);
+	buffer_free(&all);
+	fixture_free(f);
+}
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Everything that the header says, also what is only known at the end. */
+static void test_features(void **state)
+{
+	struct perfdata_build_id id = {
+		.pid = 4711, .id_len = 20, .path = (char *)"/usr/bin/server"};
+	uint64_t before = now(CLOCK_MONOTONIC), offset = now(CLOCK_REALTIME) - before;
+	struct fixture *f = fixture_new(2);
+	const struct perfdata_info *info;
+	struct perfdata_reader *reader;
+	struct buffer ids = {0};
+	uint64_t raw, packed;
+	struct utsname uts;
+
+	(void)state;
+	write_samples(f, 1000);
+	memset(id.id, 0xab, sizeof(id.id));
+	perfdata_encode_build_ids(&ids, &id, 1);
+	perfdata_writer_feature(f->writer, PERFDATA_FEAT_BUILD_ID, ids.data, ids.len);
+	perfdata_writer_feature(f->writer, PERFDATA_FEAT_SYMTAB, "symbols", 7);
+	perfdata_writer_times(f->writer, 1000000, 1009990);
+	check(perfdata_writer_flush(f->writer));
+	perfdata_writer_stats(f->writer, &raw, &packed);
+	check(perfdata_writer_finish(f->writer));
+	check_all(f, 1000);
+	check(perfdata_open(f->path, &reader));
+	info = perfdata_info(reader);
+	uname(&uts);
+	assert_string_equal(info->osrelease, uts.release);
+	assert_string_equal(info->arch, uts.machine);
+	assert_string_equal(info->version, "1.2.3");
+	assert_int_equal(info->n_cmdline, 3);
+	assert_string_equal(info->cmdline[0], "record");
+	assert_string_equal(info->cmdline[2], "4711");
+	assert_int_equal(info->cpus_online, sysconf(_SC_NPROCESSORS_ONLN));
+	assert_true(info->cpus_available >= info->cpus_online);
+	assert_int_equal(info->first_time, 1000000);
+	assert_int_equal(info->last_time, 1009990);
+	assert_int_equal(info->clockid, CLOCK_MONOTONIC);
+	assert_true(info->clock_ns >= before && info->clock_ns <= now(CLOCK_MONOTONIC));
+	/* Unless the wall clock is set between the two readings, by more than 10 ms. */
+	assert_true(llabs((long long)(info->wall_clock_ns - info->clock_ns - offset)) < 10000000);
+	assert_true(info->compressed);
+	assert_int_equal(info->compression_level, 2);
+	assert_int_equal(info->compression_ratio, (raw + packed / 2) / packed);
+	assert_int_equal(info->n_build_ids, 1);
+	assert_int_equal(info->build_ids[0].pid, 4711);
+	assert_int_equal(info->build_ids[0].id_len, 20);
+	assert_memory_equal(info->build_ids[0].id, id.id, 20);
+	assert_string_equal(info->build_ids[0].path, "/usr/bin/server");
+	assert_int_equal(info->symtab_len, 7);
+	assert_memory_equal(info->symtab, "symbols", 7);
+	assert_false(info->truncated);
+	assert_int_equal(info->events[1].n_ids, 3);
+	assert_int_equal(info->events[1].ids[2], 112);
+	/* No larger than needed, so that a perf of linux 4.1 can read it. */
+	assert_int_equal(info->events[0].attr.size, PERF_ATTR_SIZE_VER5);
+	perfdata_close(reader);
+	buffer_free(&ids);
+	fixture_free(f);
+}
+
+/* A section that is replaced again and again, by larger and by smaller ones. */
+static void test_late_sections(void **state)
+{
+	static const size_t sizes[] = {10, 100000, 3, 50000, 50001, 0, 77};
+	struct fixture *f = fixture_new(1);
+	uint8_t *bytes = xcalloc(1, 100000);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct perfdata_reader *reader;
+
+		memset(bytes, (int)i + 1, 100000);
+		perfdata_writer_feature(f->writer, PERFDATA_FEAT_SYMTAB, bytes, sizes[i]);
+		if (i % 2)
+			write_samples(f, 10);
+		check(perfdata_writer_flush(f->writer));
+		check_all(f, f->written);
+		check(perfdata_open(f->path, &reader));
+		assert_int_equal(perfdata_info(reader)->symtab_len, sizes[i]);
+		if (sizes[i])
+			assert_memory_equal(perfdata_info(reader)->symtab, bytes, sizes[i]);
+		assert_true(lseek(f->fd, 0, SEEK_END) < (off_t)(20000 + sizes[i]));
+		perfdata_close(reader);
+	}
+	check(perfdata_writer_finish(f->writer));
+	free(bytes);
+	fixture_free(f);
+}
+
+/* ---- What the records of type 81 look like ----------------------------------------------- */
+
+/*
+ * Unpacks the data section with zstd alone, by the rules that other readers hold a writer to:
+ * sizes, padding, each record complete in itself. Returns what was in it, without the marks of
+ * rounds.
+ */
+static struct buffer unpack_strictly(const struct fixture *f, unsigned *rounds)
+{
+	uint64_t at = header_word(f, 40), end = at + header_word(f, 48);
+	uint8_t *packed = xmalloc(1 << 16), *raw = xmalloc(1 << 20);
+	ZSTD_DCtx *zstd = ZSTD_createDCtx();
+	struct buffer all = {0};
+
+	*rounds = 0;
+	while (at < end) {
+		struct perf_event_header header;
+		ZSTD_outBuffer out = {.dst = raw, .size = 1 << 20};
+		ZSTD_inBuffer in = {.src = packed};
+
+		assert_int_equal(at % 8, 0);
+		assert_int_equal(pread(f->fd, &header, 8, (off_t)at), 8);
+		assert_int_equal(header.size % 8, 0);
+		assert_true(header.size >= 8 && header.size <= PERFDATA_COMPRESSED_MAX);
+		in.size = header.size - 8u;
+		assert_int_equal(pread(f->fd, packed, in.size, (off_t)at + 8), in.size);
+		at += header.size;
+		if (header.type == PERFDATA_FINISHED_ROUND) {
+			++*rounds;
+			continue;
+		}
+		assert_int_equal(header.type, PERFDATA_COMPRESSED);
+		assert_false(ZSTD_isError(ZSTD_decompressStream(zstd, &out, &in)));
+		assert_int_equal(in.pos, in.size);
+		assert_true(out.pos > 0 && out.pos <= 256 << 10);
+		buffer_append(&all, raw, out.pos);
+	}
+	assert_int_equal(at, end);
+	ZSTD_freeDCtx(zstd);
+	free(packed);
+	free(raw);
+	return all;
+}
+
+/* Records of every kind of content: endless repetition, noise that does not compress, a mix. */
+static void test_record_sizes(void **state)
+{
+	struct random rng = {7};
+
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		struct fixture *f = fixture_new(1 + kind);
+		struct buffer expected = {0}, got;
+		unsigned rounds;
+
+		for (int i = 0; i < 300; i++) {
+			size_t len = 8 + 8 * (random_u64(&rng) % 2000), start = expected.len;
+			struct perf_event_header header = {.type = 9, .size = (uint16_t)len};
+
+			buffer_append(&expected, &header, sizeof(header));
+			while (expected.len < start + len)
+				buffer_u64(&expected, kind == 0			  ? 7
+						      : kind == 1 || (i / 20) % 2 ? random_u64(&rng)
+										  : 7);
+			check(perfdata_write(f->writer, expected.data + start, len));
+			if (i % 3 == 0)
+				check(perfdata_write_round(f->writer));
+			if (i % 100 == 99)
+				check(perfdata_writer_flush(f->writer));
+		}
+		check(perfdata_writer_finish(f->writer));
+		got = unpack_strictly(f, &rounds);
+		assert_int_equal(got.len, expected.len);
+		assert_memory_equal(got.data, expected.data, got.len);
+		assert_true(rounds >= 2);
+		buffer_free(&got);
+		buffer_free(&expected);
+		fixture_free(f);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compressed),
-		cmocka_unit_test(test_uncompressed),
+		cmocka_unit_test(test_compressed),    cmocka_unit_test(test_uncompressed),
+		cmocka_unit_test(test_empty),	      cmocka_unit_test(test_no_events),
+		cmocka_unit_test(test_parts),	      cmocka_unit_test(test_features),
+		cmocka_unit_test(test_late_sections), cmocka_unit_test(test_record_sizes),
 	};
 
 	return cmocka_run_group_tests_name("perfdata", tests, NULL, NULL);
