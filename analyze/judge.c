@@ -110,7 +110,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 
 static void fill(struct candidate *candidate, const struct judge_evidence *ev)
 {
-	double cycles = 0, with_survivors = 0, share;
+	double cycles = 0, with_survivors = 0, weight, beyond;
 
 	for (size_t i = 0; i < ev->live.n; i++) {
 		cycles += ev->axis->cycles[i];
@@ -126,10 +126,16 @@ static void fill(struct candidate *candidate, const struct judge_evidence *ev)
 	candidate->p_value = ev->p_value;
 	candidate->survival = ev->survival;
 	candidate->survival_age = ev->survival_age;
-	candidate->survivors = (uint64_t)ev->tested_alive;
-	candidate->live_bytes = ev->tested_bytes;
-	share = ev->site->live ? ev->tested_alive / (double)ev->site->live : 0;
-	candidate->live_bytes_error = 1.96 * sqrt(ev->site->est_live_variance * share);
+	candidate->survivors = (uint64_t)ev->alive_objects;
+	candidate->live_bytes = ev->alive_bytes;
+	/* The variance that sampling gives the sum: of each, its weight times what it stands for
+	 * beyond itself. */
+	if (ev->site->births) {
+		weight = ev->site->est_births_bytes / (double)ev->site->births;
+		beyond = weight - (double)ev->site->births_sampled_bytes / (double)ev->site->births;
+		candidate->live_bytes_error =
+			1.96 * sqrt(ev->alive_objects * weight * fmax(0, beyond));
+	}
 }
 
 static void classify(const struct judge_options *options, const struct judge_evidence *ev,

@@ -94,10 +94,18 @@ static void build_series(struct judge_evidence *ev)
 		live->bytes[i] = bytes - share * (died->est_bytes + unseen->est_bytes);
 	}
 	for (size_t i = 0; i < live->n; i++) {
-		ev->tested_births += ev->born[i].objects;
-		ev->tested_alive += ev->alive[i].objects;
-		ev->tested_bytes += ev->alive[i].est_bytes;
+		ev->born_seen += ev->born[i].objects;
+		ev->alive_objects += (double)ev->born[i].objects - ev->died[i].objects;
+		ev->alive_bytes += ev->born[i].est_bytes - ev->died[i].est_bytes;
 	}
+	if (live->n) {
+		const struct tally *swept = &ev->died[live->n];
+
+		ev->alive_objects -= swept->objects / axis->cycles[live->n];
+		ev->alive_bytes -= swept->est_bytes / axis->cycles[live->n];
+	}
+	ev->alive_objects = fmax(0, round(ev->alive_objects));
+	ev->alive_bytes = ev->alive_objects > 0 ? fmax(0, ev->alive_bytes) : 0;
 }
 
 void judge_sum_window(struct judge_evidence *ev)

@@ -48,8 +48,8 @@ struct judge_evidence {
 	const struct judge_axis *axis;
 	const struct tally *born, *died, *unseen, *alive; /* of the site, never NULL */
 	struct judge_series live;
-	/* What has seen a whole cycle at least: born, and alive of these. */
-	double tested_births, tested_alive, tested_bytes;
+	/* Births up to the last mark of which all is known, and what of them it left alive. */
+	double born_seen, alive_objects, alive_bytes;
 	/* The old: of at least old_age cycles at the last end, so born before epoch old_end, and
 	 * not in the warm-up, which is over where epoch warm_end begins. */
 	double old_age;

@@ -36,6 +36,8 @@ static void print_deaths(FILE *out, const struct judge_evidence *ev)
 		fprintf(out, "; none was freed");
 	else if (ev->died_old <= 0 && ev->oldest_death == 0)
 		fprintf(out, "; none born in the recording was freed");
+	else if (!site->live)
+		fprintf(out, "; all freed by age %" PRIu32, ev->oldest_death);
 	else if (ev->died_old <= 0)
 		fprintf(out, "; none freed after age %" PRIu32, ev->oldest_death);
 	else
@@ -55,16 +57,15 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 
 	if (!out)
 		return xstrdup("");
-	fprintf(out, "%s of %s sampled objects alive", units_count((uint64_t)ev->tested_alive).text,
-		units_count((uint64_t)ev->tested_births).text);
-	if (ev->axis->n >= 2)
-		fprintf(out, "; survivors from %" PRIu32 " of %.0f GC cycles%s",
+	fprintf(out, "%s of %s sampled objects alive", units_count(candidate->survivors).text,
+		units_count((uint64_t)ev->born_seen).text);
+	if (candidate->generations)
+		fprintf(out, "; survivors from %" PRIu32 " of %.0f GC cycles, %s rising",
 			candidate->generations, cycles,
-			candidate->generations == 0 ? ""
-			: candidate->generations_trend > 0 && ev->stopped < 1
-				? ", still rising"
-				: ", no longer rising");
-	if (ev->live.n >= 4)
+			candidate->generations_trend > 0 && ev->stopped < 1 ? "still"
+									    : "no longer");
+	/* The growth of what is no suspect is over. */
+	if (candidate->verdict <= VERDICT_GROWING)
 		fprintf(out, "; %s",
 			units_growth_range(candidate->growth, candidate->growth_low,
 					   candidate->growth_high)
@@ -73,8 +74,10 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 	if (site->oldest_live && model->last_time > site->oldest_live)
 		fprintf(out, "; oldest %s",
 			units_duration(model->last_time - site->oldest_live).text);
-	if (compared && !differing)
-		fprintf(out, "; %zu heap dump%s", compared, compared == 1 ? " agrees" : "s agree");
+	if (compared == 1)
+		fprintf(out, "; the heap dump %s", differing ? "differs here" : "agrees");
+	else if (compared && !differing)
+		fprintf(out, "; %zu heap dumps agree", compared);
 	else if (compared)
 		fprintf(out, "; %zu of %zu heap dumps differ here", differing, compared);
 	fclose(out);

@@ -56,16 +56,25 @@ struct units_text units_growth(double bytes_per_hour)
 	return out;
 }
 
+/* Adding nothing makes minus nothing nothing. */
+static double rounded(double value, int digits)
+{
+	double power = digits == 0 ? 1 : digits == 1 ? 10 : 100;
+
+	return round(value * power) / power + 0.0;
+}
+
 struct units_text units_growth_range(double bytes_per_hour, double low, double high)
 {
-	struct units_text out, growth = units_growth(bytes_per_hour);
-	double size;
+	struct units_text out;
+	double size, value;
 	size_t unit = byte_unit(fmax(fabs(bytes_per_hour), fabs(high)), &size);
 	int digits = digits_after_point(bytes_per_hour / size, unit);
 
-	snprintf(out.text, sizeof(out.text), "%s%.*f %s/h (%.*f to %.*f)",
-		 growth.text[0] == '+' ? "+" : "", digits, bytes_per_hour / size, byte_units[unit],
-		 digits, low / size, digits, high / size);
+	value = rounded(bytes_per_hour / size, digits);
+	snprintf(out.text, sizeof(out.text), "%s%.*f %s/h (%.*f to %.*f)", value < 0 ? "" : "+",
+		 digits, value, byte_units[unit], digits, rounded(low / size, digits), digits,
+		 rounded(high / size, digits));
 	return out;
 }
 
