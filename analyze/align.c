@@ -180,7 +180,8 @@ static void order_alignments(struct align *a)
 	for (size_t i = 0; i < n; i++)
 		if (to[i] == ALIGN_NOBODY) /* a piece of which all lines went elsewhere */
 			sorted[used++] = model->alignments[a->first + i];
-	memcpy(model->alignments + a->first, sorted, used * sizeof(sorted[0]));
+	if (used)
+		memcpy(model->alignments + a->first, sorted, used * sizeof(sorted[0]));
 	model->n_alignments = a->first + used;
 	free(sorted);
 	free(to);

@@ -1,15 +1,14 @@
 #include "analyze/align_fit.h"
 
+#include "analyze/align_drift.h"
 #include "analyze/align_pair.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PAIRS  4000000 /* of lines and cycles that are compared without numbers */
-#define CHAIN_LOOK 64	   /* lines that may lie between two that belong together */
-#define MAX_DRIFT  1000	   /* clocks that drift apart do so by less: 1/1000 */
-#define SETTLED	   3	   /* lines that do not agree by chance */
+#define MAX_PAIRS 4000000 /* of lines and cycles that are compared without numbers */
+#define SETTLED	  3	  /* lines that do not agree by chance */
 
 struct fitting {
 	const struct gctrace_entry *const *lines;
@@ -216,140 +215,32 @@ static void fit_one_zero(struct fitting *f, const struct align_pair *pairs, size
 	}
 }
 
-/* ---- Clocks that drift apart ----------------------------------------------------------- */
-
-/* Whether b, a later cycle, may lie on the same clock as a. */
-static bool follows(const struct fitting *f, const struct align_pair *a, const struct align_pair *b)
-{
-	uint64_t from = f->lines[a->line]->time, to = f->lines[b->line]->time;
-	int64_t reach;
-
-	if (a->number >= b->number || from > to)
-		return false;
-	reach = (int64_t)((to - from) / MAX_DRIFT);
-	return b->low <= a->high + reach && b->high >= a->low - reach;
-}
-
-/* The longest run of pairs each of which follows the one before. Returns its length; chain holds
- * the indices. */
-static size_t longest_chain(const struct fitting *f, const struct align_pair *pairs, size_t n,
-			    size_t *chain)
-{
-	size_t *length = xcalloc(n, sizeof(length[0])), *before = xcalloc(n, sizeof(before[0]));
-	size_t best = 0, count;
-
-	for (size_t i = 0; i < n; i++) {
-		length[i] = 1;
-		before[i] = i;
-		for (size_t j = i; j > 0 && i - j < CHAIN_LOOK;) {
-			j--;
-			if (length[j] >= length[i] && follows(f, &pairs[j], &pairs[i])) {
-				length[i] = length[j] + 1;
-				before[i] = j;
-			}
-		}
-		if (length[i] > length[best])
-			best = i;
-	}
-	count = length[best];
-	for (size_t i = count; i-- > 0; best = before[best])
-		chain[i] = best;
-	free(length);
-	free(before);
-	return count;
-}
-
-/* Whether the zero can have moved from one piece to the next in that time. */
-static bool can_drift(const struct align_piece *from, const struct align_piece *to, uint64_t time)
-{
-	int64_t gap = to->low > from->high ? to->low - from->high : from->low - to->high;
-
-	return gap <= (int64_t)(time / MAX_DRIFT);
-}
-
-/* Cuts the chain into pieces of one zero each; false where that would have to jump. */
-static bool cut_chain(struct fitting *f, const struct align_pair *pairs, const size_t *chain,
-		      size_t n)
-{
-	struct align_fit *fit = f->fit;
-	int64_t low = INT64_MIN, high = INT64_MAX;
-	uint64_t before = 0, begin = f->lines[pairs[chain[0]].line]->time, last = begin;
-
-	for (size_t i = 0; i <= n; i++) {
-		const struct align_pair *pair = i < n ? &pairs[chain[i]] : NULL;
-
-		if (!pair || pair->low > high || pair->high < low) {
-			add_piece(fit, low, high, pair ? last : UINT64_MAX);
-			if (fit->n_pieces > 1 &&
-			    !can_drift(&fit->pieces[fit->n_pieces - 2],
-				       &fit->pieces[fit->n_pieces - 1], last - before))
-				return false;
-			if (!pair)
-				break;
-			before = begin;
-			begin = f->lines[pair->line]->time;
-			low = INT64_MIN;
-			high = INT64_MAX;
-		}
-		low = pair->low > low ? pair->low : low;
-		high = pair->high < high ? pair->high : high;
-		last = f->lines[pair->line]->time;
-	}
-	return true;
-}
-
-/* Whether the heap sizes along the chain vary, so that their agreement means something. */
-static bool sizes_tell(const struct fitting *f, const struct align_pair *pairs, const size_t *chain,
-		       size_t n)
-{
-	const struct gctrace_entry *last = NULL;
-	size_t changes = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct gctrace_entry *line = f->lines[pairs[chain[i]].line];
-
-		if (f->cycles[0]->heap2 && (!last || line->heap_live != last->heap_live ||
-					    line->heap_start != last->heap_start))
-			changes++;
-		last = line;
-	}
-	return changes * 10 >= n;
-}
-
 /*
- * One zero did not do: tries whether it moves slowly. Only where the sizes confirm it, or where it
- * holds for long stretches; otherwise any log of a similar pace would fit.
+ * One zero does not do for all: tries whether it moves slowly. It must do for nearly all where the
+ * one leaves out many, and for all where it leaves out few: those may be others' lines.
  */
 static bool fit_drift(struct fitting *f, const struct align_pair *pairs, size_t n)
 {
 	struct align_fit *fit = f->fit;
-	size_t *chain = xcalloc(n, sizeof(chain[0]));
-	size_t count = longest_chain(f, pairs, n, chain);
-	bool good = count >= 8 && count > fit->agreeing && count * 10 >= fit->comparable * 9;
+	bool few = fit->agreeing * 10 >= fit->comparable * 9;
+	size_t least = few ? fit->comparable : fit->comparable - fit->comparable / 10;
+	struct align_drift drift;
 
-	if (good) {
-		struct align_fit one = *fit;
-
-		fit->pieces = NULL;
-		fit->n_pieces = fit->cap_pieces = 0;
-		good = cut_chain(f, pairs, chain, count) &&
-		       (fit->n_pieces * 8 <= count || sizes_tell(f, pairs, chain, count));
-		if (good) {
-			free(one.pieces);
-		} else {
-			free(fit->pieces);
-			*fit = one;
-		}
+	align_drift_find(f->lines, pairs, n, f->cycles[0]->heap2 != 0, &drift);
+	if (!drift.plausible || drift.n_chain <= fit->agreeing || drift.n_chain < least) {
+		align_drift_free(&drift);
+		return false;
 	}
-	if (good) {
-		forget_matched(f);
-		for (size_t i = 0; i < count; i++)
-			mark_matched(f, &pairs[chain[i]]);
-		fit->agreeing = count;
-		fit->rival = fit->doubtful = 0;
-	}
-	free(chain);
-	return good;
+	forget_matched(f);
+	for (size_t i = 0; i < drift.n_chain; i++)
+		mark_matched(f, &pairs[drift.chain[i]]);
+	fit->n_pieces = 0;
+	for (size_t i = 0; i < drift.n_pieces; i++)
+		add_piece(fit, drift.pieces[i].low, drift.pieces[i].high, drift.pieces[i].until);
+	fit->agreeing = drift.n_chain;
+	fit->rival = fit->doubtful = 0;
+	align_drift_free(&drift);
+	return true;
 }
 
 /* ---- Numbers that are unknown or wrong ------------------------------------------------- */
@@ -543,7 +434,7 @@ static void fit_by_number(struct fitting *f, int64_t shift)
 	n = keep_possible(f, kept, &strangers);
 	if (n) {
 		fit_one_zero(f, kept, n);
-		if (fit->agreeing * 10 < fit->comparable * 9)
+		if (fit->agreeing < fit->comparable)
 			fit_drift(f, kept, n);
 	}
 	fit->verdict = judge(fit, strangers);

@@ -62,8 +62,8 @@ static bool weak_is_confirmed(const struct align *a, uint32_t index, const struc
 
 	if (fit->phases_agree || process->runtime_init)
 		return true;
-	return !process->attached && zero >= start - ALIGN_START_EARLY &&
-	       zero <= start + ALIGN_START_LATE;
+	return !process->attached && process->start < ALIGN_MAX_ZERO &&
+	       zero >= start - ALIGN_START_EARLY && zero <= start + ALIGN_START_LATE;
 }
 
 enum align_verdict align_judge(const struct align *a, uint32_t process, const struct align_fit *fit)
@@ -158,7 +158,7 @@ static void describe_fit(const struct align *a, uint32_t process, const struct a
 			 struct gctrace_alignment *alignment)
 {
 	uint64_t init = a->model->processes[process].runtime_init;
-	int64_t off = (int64_t)init - alignment->offset;
+	int64_t off = init <= ALIGN_MAX_ZERO ? (int64_t)init - alignment->offset : 0;
 
 	alignment->method = xstrdup("GC events");
 	if (fit->agreeing < 3)
@@ -187,7 +187,7 @@ static void describe_fit(const struct align *a, uint32_t process, const struct a
 			     fit->shift);
 	if (fit->phases_agree)
 		align_remark(&alignment->note, "the lengths of the GC phases agree");
-	if (init && fit->n_pieces == 1)
+	if (init && init <= ALIGN_MAX_ZERO && fit->n_pieces == 1)
 		align_remark(&alignment->note, "runtimeInitTime agrees, %.3f us from the middle",
 			     (double)(off < 0 ? -off : off) / 1e3);
 }

@@ -80,6 +80,7 @@ static void fall_back(struct align *a, struct gctrace_alignment *alignment)
 			"no GC cycle to compare with: that this process wrote the log is taken on "
 			"trust");
 	} else if (!a->processes[index].n && !process->runtime_init && process->start &&
+		   process->start < ALIGN_MAX_ZERO &&
 		   (!process->attached || process->start < a->model->first_time)) {
 		align_set_interval(alignment, (int64_t)process->start - ALIGN_START_EARLY,
 				   (int64_t)process->start + ALIGN_START_LATE);

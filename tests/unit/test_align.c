@@ -201,7 +201,7 @@ static void align_log(struct model *model, struct sim_log *log)
 
 static void print_alignments(const struct model *model)
 {
-	for (size_t i = 0; i < model->n_alignments; i++) {
+	for (size_t i = 0; i < model->n_alignments && i < 8; i++) {
 		const struct gctrace_alignment *a = &model->alignments[i];
 
 		print_message("process %d gc %d-%d lines %zu matched %zu unmatched %zu aligned %d "
@@ -478,11 +478,465 @@ static void scenarios(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* ---- Clocks that drift apart ----------------------------------------------------------- */
+
+/* Moves the trace's times as a clock does that runs fast by so much. */
+static uint64_t drifted(uint64_t time, uint64_t from, double ppm)
+{
+	return time + (uint64_t)(int64_t)((double)(time - from) * ppm / 1e6);
+}
+
+static void drift(void **state)
+{
+	static const double rates[] = {0, 0.01, 0.3, 20, -45, 180};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(rates) / sizeof(rates[0]); k++) {
+		for (uint64_t seed = 1; seed <= 4; seed++) {
+			struct random r = {seed};
+			struct style style = {.period = 4e8, .jitter = 0.5, .heap = 3e8};
+			struct sim sim = simulate(&r, random_init(&r), 1500, style);
+			struct sim_log *log = xcalloc(1, sizeof(*log));
+			struct model model;
+			double worst = 0;
+			size_t matched = 0;
+
+			model_init(&model);
+			trace_add(&model, &r, &sim, 0, sim.n - 1, PROBES_EVENTS);
+			for (size_t i = 0; i < model.n_cycles; i++) {
+				struct gc_cycle *c = &model.cycles[i];
+
+				c->start = drifted(c->start, sim.init, rates[k]);
+				c->mark_term = drifted(c->mark_term, sim.init, rates[k]);
+				c->end = drifted(c->end, sim.init, rates[k]);
+				if (seed % 2)
+					c->heap0 = c->heap1 = 0;
+			}
+			for (size_t i = 0; i < sim.n; i++)
+				log_add(log, &sim, i, 0, 0);
+			align_log(&model, log);
+			assert_int_equal(model.n_gctrace, sim.n);
+			for (size_t i = 0; i < model.n_gctrace; i++) {
+				const struct gctrace_point *p = &model.gctrace[i];
+				const struct gctrace_alignment *a = &model.alignments[p->alignment];
+				uint64_t truth = drifted(sim.cycles[i].start, sim.init, rates[k]);
+				double off = (double)(int64_t)(p->time - truth);
+
+				assert_true(a->aligned);
+				matched += p->matched;
+				if (!p->matched)
+					continue;
+				off = off < 0 ? -off : off;
+				worst = off > worst ? off : worst;
+				if (off > (double)(a->bound + MS / 2)) {
+					print_alignments(&model);
+					fail_msg("%.2f ppm: off by %.0f ns, bound %d", rates[k], off,
+						 (int)a->bound);
+				}
+				assert_true(a->bound <= 14 * MS / 10);
+			}
+			/* The phases themselves are longer by the fast clock. */
+			assert_in_range(matched, sim.n - 3, sim.n);
+			assert_true(worst < 2.1e6);
+			/* 600 s: 0.01 ppm is 6 us, 0.3 ppm 180 us, 20 ppm 12 ms. */
+			if (rates[k] * rates[k] > 1)
+				assert_non_null(strstr(model.alignments[0].problem, "drift"));
+			if (rates[k] == 0)
+				assert_null(model.alignments[0].problem);
+			model_free(&model);
+			sim_free(&sim);
+			free(log);
+		}
+	}
+}
+
+/* ---- What real runtimes wrote ---------------------------------------------------------- */
+
+/* Cycles as probes read them from a real process beside the log that it wrote. */
+static void recorded_pair(const char *version, uint64_t *zero, struct model *model)
+{
+	char *path = xasprintf("tests/data/gctrace/pair%s.cycles", version), line[400];
+	FILE *f = fopen(path, "r");
+	unsigned long long v[11];
+
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_non_null(fgets(line, sizeof(line), f));
+	*zero = strtoull(line, NULL, 10);
+	while (fgets(line, sizeof(line), f)) {
+		assert_int_equal(sscanf(line, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
+					&v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7],
+					&v[8], &v[9], &v[10]),
+				 11);
+		xgrow(model->cycles, model->cap_cycles, model->n_cycles + 1);
+		model->cycles[model->n_cycles++] = (struct gc_cycle){.number = v[0],
+								     .start = v[1],
+								     .mark = v[2],
+								     .mark_term = v[3],
+								     .end = v[4],
+								     .heap0 = v[5],
+								     .heap1 = v[6],
+								     .heap2 = v[7],
+								     .goal = v[8],
+								     .forced = v[9] != 0,
+								     .procs = (uint32_t)v[10]};
+	}
+	fclose(f);
+	free(path);
+	xgrow(model->processes, model->cap_processes, 1);
+	model->processes[model->n_processes++] = (struct process){.pid = 100};
+}
+
+static void recorded(void **state)
+{
+	static const char *const versions[] = {"1.15", "1.19", "1.27"};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		for (int known = 0; known < 2; known++) {
+			char *path = xasprintf("tests/data/gctrace/pair%s.log", versions[i]);
+			struct gctrace_alignment *a;
+			struct model model;
+			uint64_t zero;
+			int64_t off;
+
+			model_init(&model);
+			recorded_pair(versions[i], &zero, &model);
+			if (known)
+				model.processes[0].runtime_init = zero;
+			assert_null(align_gctrace(&model, path));
+			assert_int_equal(model.n_alignments, 1);
+			a = &model.alignments[0];
+			assert_int_equal(a->matched, 40);
+			assert_int_equal(a->lines, 45);
+			assert_int_equal(a->unmatched, 0);
+			assert_true(a->aligned);
+			off = a->offset - (int64_t)zero;
+			assert_true((uint64_t)(off < 0 ? -off : off) <= a->bound);
+			assert_true(a->bound < 50000);
+			assert_null(a->problem);
+			assert_non_null(strstr(a->note, "lengths of the GC phases agree"));
+			assert_int_equal(strstr(a->note, "runtimeInitTime agrees") != NULL, known);
+			model_free(&model);
+			free(path);
+		}
+		/* Another run of another version is not taken for it. */
+		{
+			char *path = xasprintf("tests/data/gctrace/pair%s.log",
+					       versions[(i + 1) % 3]);
+			struct model model;
+			uint64_t zero;
+
+			model_init(&model);
+			recorded_pair(versions[i], &zero, &model);
+			assert_null(align_gctrace(&model, path));
+			for (size_t j = 0; j < model.n_alignments; j++)
+				assert_false(model.alignments[j].aligned);
+			assert_non_null(strstr(model.alignments[0].problem, "another"));
+			model_free(&model);
+			free(path);
+		}
+	}
+}
+
+/* ---- What is refused, and what is said ------------------------------------------------- */
+
+/* A process with n cycles in the trace (of `kind`), and a log of its first `lines` lines. */
+struct small {
+	struct random random;
+	struct sim sim;
+	struct model model;
+	struct sim_log *log;
+};
+
+static void small_begin(struct small *s, size_t n, enum probes kind)
+{
+	struct style style = {.period = 5e7, .jitter = 0.5, .heap = 1e8};
+
+	s->random = (struct random){77};
+	s->sim = simulate(&s->random, 5000 * SEC, n ? n : 20, style);
+	s->log = xcalloc(1, sizeof(*s->log));
+	model_init(&s->model);
+	s->model.first_time = 4999 * SEC;
+	trace_add(&s->model, &s->random, &s->sim, 0, n - 1, kind);
+	if (!n)
+		s->model.n_cycles = 0;
+}
+
+static const struct gctrace_alignment *small_align(struct small *s, size_t lines)
+{
+	for (size_t i = 0; i < lines; i++)
+		log_add(s->log, &s->sim, i, 0, 0);
+	align_log(&s->model, s->log);
+	assert_int_equal(s->model.n_alignments, 1);
+	assert_int_equal(s->model.n_gctrace, lines);
+	return &s->model.alignments[0];
+}
+
+static void small_end(struct small *s)
+{
+	model_free(&s->model);
+	sim_free(&s->sim);
+	free(s->log);
+}
+
+static void expect_problem(const struct gctrace_alignment *a, bool aligned, const char *problem)
+{
+	if (a->aligned != aligned || !a->problem || !strstr(a->problem, problem))
+		fail_msg("aligned %d, problem %s", a->aligned, a->problem ? a->problem : "-");
+}
+
+static void other_sizes(void **state)
+{
+	const struct gctrace_alignment *a;
+	struct small s;
+
+	(void)state;
+	small_begin(&s, 30, PROBES_EXACT);
+	for (size_t i = 0; i < 30; i++)
+		s.model.cycles[i].heap2 += 3 << 20;
+	a = small_align(&s, 30);
+	expect_problem(a, false, "heap sizes of 30 of 30 GC cycles differ");
+	assert_int_equal(a->process, UINT32_MAX);
+	assert_int_equal(s.model.gctrace[7].time, 0);
+	small_end(&s);
+}
+
+static void other_phases(void **state)
+{
+	struct small s;
+
+	(void)state;
+	small_begin(&s, 30, PROBES_EXACT);
+	for (size_t i = 0; i < 30; i++)
+		s.model.cycles[i].mark += 2 * MS / 10;
+	expect_problem(small_align(&s, 30), false, "phases are not as long");
+	small_end(&s);
+}
+
+static void other_runtime_start(void **state)
+{
+	struct small s;
+
+	(void)state;
+	small_begin(&s, 30, PROBES_EXACT);
+	s.model.processes[0].runtime_init = s.sim.init + 3 * MS;
+	expect_problem(small_align(&s, 30), false, "from where the process has it");
+	small_end(&s);
+}
+
+static void few_lines(void **state)
+{
+	const struct gctrace_alignment *a;
+	struct small s;
+
+	(void)state;
+	/* The phases vouch for a single line. */
+	small_begin(&s, 30, PROBES_EXACT);
+	a = small_align(&s, 1);
+	expect_problem(a, true, "rests on 1 GC cycle only");
+	assert_true(a->bound <= MS / 2);
+	small_end(&s);
+	/* So does the start of a process that was recorded from its birth. */
+	small_begin(&s, 30, PROBES_EVENTS);
+	expect_problem(small_align(&s, 1), true, "rests on 1 GC cycle only");
+	small_end(&s);
+	/* Nothing does where it was not. */
+	small_begin(&s, 30, PROBES_EVENTS);
+	s.model.processes[0].attached = true;
+	expect_problem(small_align(&s, 1), false, "ambiguous: only 1 line");
+	small_end(&s);
+	small_begin(&s, 30, PROBES_EVENTS);
+	s.model.processes[0].attached = true;
+	s.model.processes[0].runtime_init = s.sim.init;
+	expect_problem(small_align(&s, 1), true, "rests on 1 GC cycle only");
+	small_end(&s);
+	small_begin(&s, 30, PROBES_EVENTS);
+	a = small_align(&s, 3);
+	assert_true(a->aligned && !a->problem);
+	small_end(&s);
+}
+
+static void no_cycles(void **state)
+{
+	const struct gctrace_alignment *a;
+	struct small s;
+
+	(void)state;
+	small_begin(&s, 0, PROBES_EXACT);
+	a = small_align(&s, 10);
+	expect_problem(a, true, "placed by the start of the process");
+	assert_string_equal(a->method, "process start");
+	assert_int_equal(a->bound, 50 * MS);
+	assert_int_equal(a->process, 0);
+	assert_in_range(s.sim.init, (uint64_t)a->offset - a->bound, (uint64_t)a->offset + a->bound);
+	assert_false(s.model.gctrace[3].matched);
+	assert_int_not_equal(s.model.gctrace[3].time, 0);
+	small_end(&s);
+
+	small_begin(&s, 0, PROBES_EXACT);
+	s.model.processes[0].runtime_init = s.sim.init;
+	a = small_align(&s, 10);
+	expect_problem(a, true, "taken on trust");
+	assert_string_equal(a->method, "runtime start");
+	assert_int_equal(a->offset, s.sim.init);
+	small_end(&s);
+
+	/* What is known of a process that ran before is when it was attached to. */
+	small_begin(&s, 0, PROBES_EXACT);
+	s.model.processes[0].attached = true;
+	s.model.processes[0].start = s.model.first_time + 5 * SEC;
+	expect_problem(small_align(&s, 10), false, "start of the process is not known");
+	small_end(&s);
+
+	small_begin(&s, 0, PROBES_EXACT);
+	trace_add(&s.model, &s.random, &s.sim, 1, 0, PROBES_EXACT);
+	expect_problem(small_align(&s, 10), false, "which of its processes");
+	small_end(&s);
+
+	small_begin(&s, 0, PROBES_EXACT);
+	free(s.model.processes[0].go_version);
+	s.model.n_processes = 0;
+	expect_problem(small_align(&s, 10), false, "no process in the trace");
+	small_end(&s);
+}
+
+/* The trace begins after the log's end: the runtime's start, and the order, can still be right. */
+static void no_common_cycle(void **state)
+{
+	const struct gctrace_alignment *a;
+	struct small s;
+
+	(void)state;
+	for (int wrong = 0; wrong < 3; wrong++) {
+		small_begin(&s, 60, PROBES_EXACT);
+		s.model.n_cycles = 20;
+		memmove(s.model.cycles, s.model.cycles + 40, 20 * sizeof(s.model.cycles[0]));
+		if (wrong < 2)
+			s.model.processes[0].runtime_init = s.sim.init + (wrong ? 10 * SEC : 0);
+		a = small_align(&s, 30);
+		if (!wrong)
+			assert_string_equal(a->method, "runtime start");
+		expect_problem(a, !wrong, "no GC cycle");
+		small_end(&s);
+	}
+}
+
+static void points(void **state)
+{
+	const struct gctrace_alignment *a;
+	const struct gctrace_point *p;
+	const struct gctrace_entry *e;
+	struct small s;
+
+	(void)state;
+	small_begin(&s, 30, PROBES_EXACT);
+	a = small_align(&s, 30);
+	p = &s.model.gctrace[4];
+	e = &s.sim.lines[4];
+	assert_int_equal(p->alignment, 0);
+	assert_int_equal(p->number, 5);
+	assert_int_equal(p->line, 5);
+	assert_int_equal(p->time, (uint64_t)a->offset + e->time / MS * MS + MS / 2);
+	assert_float_equal(p->percent, 3, 1e-9);
+	assert_float_equal(p->mark_ms, (double)e->clock[1] / 1e6, p->mark_ms / 9);
+	assert_float_equal(p->pause_ms, (double)(e->clock[0] + e->clock[2]) / 1e6,
+			   p->pause_ms / 9);
+	assert_float_equal(p->assist_ms, (double)e->cpu[1] / 1e6, p->assist_ms / 9);
+	assert_int_equal(p->heap_start, e->heap_start >> 20 << 20);
+	assert_int_equal(p->heap_peak, e->heap_peak >> 20 << 20);
+	assert_int_equal(p->heap_live, e->heap_live >> 20 << 20);
+	assert_int_equal(p->goal, e->goal >> 20 << 20);
+	assert_int_equal(p->procs, 4);
+	assert_int_equal(p->forced, e->forced);
+	assert_true(p->matched);
+	small_end(&s);
+}
+
+/* Values from the edges of their types, as a damaged trace or a hostile log has them. */
+static uint64_t extreme(struct random *r)
+{
+	static const uint64_t edges[] = {0,	    1,		 2,	      MS - 1,	      MS,
+					 1ull << 31, UINT32_MAX, INT64_MAX,   1ull << 63,     UINT64_MAX,
+					 5 * SEC,    6 * SEC,	 5000 * SEC, INT64_MAX / 8, 7};
+
+	return edges[random_u64(r) % (sizeof(edges) / sizeof(edges[0]))] + random_u64(r) % 3 - 1;
+}
+
+static void hostile(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 2000; seed++) {
+		struct random r = {seed};
+		struct gctrace_entry lines[20] = {0};
+		struct gctrace_log log = {.entries = lines, .n_entries = random_u64(&r) % 20};
+		struct gc_cycle cycles[20] = {0};
+		struct process processes[3] = {0};
+		struct model model = {.cycles = cycles,
+				      .n_cycles = random_u64(&r) % 20,
+				      .processes = processes,
+				      .n_processes = random_u64(&r) % 4,
+				      .first_time = extreme(&r)};
+
+		for (size_t i = 0; i < 20; i++) {
+			struct gctrace_entry *e = &lines[i];
+			struct gc_cycle *c = &cycles[i];
+
+			*e = (struct gctrace_entry){.kind = random_u64(&r) % 8 ? GCTRACE_GC
+									       : GCTRACE_GC_FORCED,
+						    .number = extreme(&r),
+						    /* The parser takes no more than this. */
+						    .time = extreme(&r) % (1000000000 * SEC),
+						    .line = i + 1,
+						    .heap_live = extreme(&r),
+						    .procs = extreme(&r)};
+			*c = (struct gc_cycle){.process = (uint32_t)random_u64(&r) % 4,
+					       .number = extreme(&r),
+					       .start = extreme(&r),
+					       .mark = extreme(&r),
+					       .mark_term = extreme(&r),
+					       .end = extreme(&r),
+					       .heap2 = extreme(&r)};
+			for (int j = 0; j < 3; j++)
+				e->clock[j] = extreme(&r);
+			if (random_u64(&r) % 2)
+				e->number = c->number = i;
+		}
+		for (size_t i = 0; i < 3; i++)
+			processes[i] = (struct process){.start = extreme(&r),
+							.runtime_init = extreme(&r),
+							.attached = random_u64(&r) % 2};
+		align_gctrace_log(&model, "gc.log", &log);
+		for (size_t i = 0; i < model.n_gctrace; i++)
+			assert_true(model.gctrace[i].alignment < model.n_alignments);
+		model.cycles = NULL;
+		model.processes = NULL;
+		model.n_processes = 0;
+		model_free(&model);
+	}
+}
+
+static void unreadable(void **state)
+{
+	struct model model;
+	struct error *err;
+
+	(void)state;
+	model_init(&model);
+	err = align_gctrace(&model, "tests/unit/gctext.h");
+	assert_non_null(err);
+	assert_non_null(strstr(error_remedy_text(err), "GODEBUG=gctrace=1"));
+	error_free(err);
+	assert_int_equal(model.n_alignments, 0);
+	model_free(&model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean),
-		cmocka_unit_test(scenarios),
+		cmocka_unit_test(scenarios),	   cmocka_unit_test(drift),
+		cmocka_unit_test(recorded),	   cmocka_unit_test(other_sizes), cmocka_unit_test(other_phases), cmocka_unit_test(other_runtime_start), cmocka_unit_test(few_lines), cmocka_unit_test(no_cycles), cmocka_unit_test(no_common_cycle), cmocka_unit_test(points), cmocka_unit_test(unreadable), cmocka_unit_test(hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
