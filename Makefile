@@ -38,6 +38,7 @@ COMMON       := $(call objects,$(call sources,common))
 RECORD       := $(call objects,$(filter-out record/main.c,$(call sources,record)))
 ANALYZE      := $(call objects,$(filter-out analyze/main.c,$(call sources,analyze)))
 UNIT_TESTS   := $(patsubst %.c,$(BUILD)/%,$(call sources,tests/unit))
+E2E_TOOLS    := $(patsubst %.c,$(BUILD)/%,$(call sources,tests/e2e))
 MODULES      := $(BUILD)/libcommon.a $(BUILD)/libformats.a
 
 .PHONY: all
@@ -78,9 +79,9 @@ $(BUILD)/gen/%.pb-c.o: $(BUILD)/gen/%.pb-c.c $(BUILD)/.flags
 $(FORMATS): | $(patsubst %.proto,$(BUILD)/gen/%.pb-c.h,$(PROTOS))
 .PRECIOUS: $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/librecord.a $(BUILD)/libanalyze.a $(MODULES) $(PERF_LIBS)
+$(UNIT_TESTS) $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/librecord.a $(BUILD)/libanalyze.a $(MODULES) $(PERF_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lcmocka -lm -lpthread
-.SECONDARY: $(UNIT_TESTS:=.o)
+.SECONDARY: $(UNIT_TESTS:=.o) $(E2E_TOOLS:=.o)
 
 # Each of these files holds a text that what depends on it was made from, and is written only where
 # that text has changed: the compiler and its flags, the version, the list of objects.
@@ -123,7 +124,7 @@ demo: deps
 bench: all
 	@tests/bench/run.sh
 .PHONY: unit-tests
-unit-tests: $(UNIT_TESTS)
+unit-tests: $(UNIT_TESTS) $(E2E_TOOLS)
 
 # Every parser under clang's libFuzzer, with sanitizers, in a build directory of its own. Runs on a
 # copy of its seeds; an input that fails is left beside the fuzzer.

@@ -1,101 +1,103 @@
 #include "common/go_layout.h"
 
+#include <stddef.h>
+
 /*
- * Read from the DWARF of binaries that each version built (runtime/mheap.go, mprof.go,
- * runtime2.go, mgcpacer.go, mgc.go, mstats.go). These structures hold nothing whose size depends
- * on the architecture, among the 64-bit ones, before the fields that are listed.
+ * Read from the DWARF of binaries that each version built; 1.16, 1.17, 1.18 and 1.20 in part from
+ * source (runtime/mheap.go, mprof.go, runtime2.go, mgcpacer.go, mgc.go, mstats.go). For the 64-bit
+ * architectures, of which only `work` tells them apart: it is padded to cache lines, which arm64
+ * counts as 128 bytes since 1.21 and the others as 64 (internal/cpu, CacheLinePadSize).
  */
-
-/* A special's offset grew to a word in 1.24, which moved what follows. */
-#define SPECIAL(size, kind, bucket, value)                                      \
-	.special_offset = 8, .special_offset_size = size, .special_kind = kind, \
-	.special_profile_bucket = bucket, .kind_profile = value
-#define BUCKET(words)                                                                 \
-	.bucket_allnext = 8, .bucket_type = 16, .bucket_size = 32, .bucket_nstk = 40, \
-	.bucket_stack = 48, .record_words = words
-#define G(goid, gopc, startpc, parent) \
-	.g_m = 48, .g_goid = goid, .g_gopc = gopc, .g_startpc = startpc, .g_parent_goid = parent
-#define M(procid, curg) .m_g0 = 0, .m_procid = procid, .m_curg = curg
-#define HEAP(live, goal, last, marked)                                         \
-	.gc_heap_live = live, .gc_heap_goal = goal, .gc_last_heap_goal = last, \
-	.gc_heap_marked = marked
-/* Between the fields that are named, these lie the same way in every version. */
-#define WORK(forced, cycles, heap0)                                                      \
-	.work_user_forced = forced, .work_cycles = cycles, .work_maxprocs = cycles + 8,  \
-	.work_t_sweep_term = cycles + 16, .work_t_mark = cycles + 24,                    \
-	.work_t_mark_term = cycles + 32, .work_t_end = cycles + 40, .work_heap0 = heap0, \
-	.work_heap1 = heap0 + 8, .work_heap2 = heap0 + 16
-#define STATS(numgc) .memstats_numgc = numgc, .memstats_numforcedgc = numgc + 4
-#define SPAN(elemsize, spanclass)                                          \
-	.mspan_start = 24, .mspan_npages = 32, .mspan_elemsize = elemsize, \
-	.mspan_spanclass = spanclass
-
-static const struct {
-	int minor, patch; /* the first version that has it */
-	struct go_layout layout;
-} versions[] = {
-	{15,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 280, 296, -1), M(72, 192),
-	  HEAP(5968, 168, 5936, 5984), WORK(240, 304, 368), STATS(4288), SPAN(104, 98)}},
-	{16,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 280, 296, -1), M(72, 192),
-	  HEAP(6000, 168, 5968, 6016), WORK(240, 304, 368), STATS(4288), SPAN(104, 98)}},
-	{17,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 296, 312, -1), M(72, 192), HEAP(48, 32, 40, 64),
-	  WORK(256, 320, 384), STATS(4280), SPAN(104, 98)}},
-	{18,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 296, 312, -1), M(72, 192),
-	  HEAP(120, 104, 112, 168), WORK(280, 344, 408), STATS(4280), SPAN(104, 98)}},
-	{19,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 296, 312, -1), M(72, 192),
-	  HEAP(136, 104, 128, 184), WORK(280, 344, 408), STATS(7704), SPAN(104, 98)}},
-	{20,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 296, 312, -1), M(72, 192), HEAP(80, 48, 72, 128),
-	  WORK(280, 336, 400), STATS(7704), SPAN(104, 98)}},
-	{21,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 280, 296, 272), M(72, 192),
-	  HEAP(104, 72, 96, 152), WORK(344, 400, 464), STATS(7704), SPAN(112, 106)}},
-	{22,
-	 0,
-	 {SPECIAL(2, 10, 16, 2), BUCKET(4), G(152, 280, 296, 272), M(72, 192),
-	  HEAP(104, 72, 96, 152), WORK(344, 400, 456), STATS(7704), SPAN(104, 98)}},
-	{23,
-	 0,
-	 {SPECIAL(2, 10, 16, 3), BUCKET(4), G(160, 288, 304, 280), M(72, 192),
-	  HEAP(104, 72, 96, 152), WORK(336, 424, 480), STATS(7704), SPAN(104, 98)}},
-	{24,
-	 0,
-	 {SPECIAL(8, 16, 24, 3), BUCKET(4), G(160, 288, 304, 280), M(72, 192),
-	  HEAP(104, 72, 96, 152), WORK(336, 424, 480), STATS(7704), SPAN(104, 98)}},
-	{25,
-	 0,
-	 {SPECIAL(8, 16, 24, 4), BUCKET(4), G(152, 280, 296, 272), M(64, 184),
-	  HEAP(104, 72, 96, 152), WORK(400, 512, 568), STATS(7680), SPAN(104, 98)}},
-	{26,
-	 0,
-	 {SPECIAL(8, 16, 24, 4), BUCKET(4), G(152, 288, 304, 280), M(64, 184),
-	  HEAP(104, 72, 96, 152), WORK(536, 648, 704), STATS(7680), SPAN(104, 98)}},
-	{27,
-	 0,
-	 {SPECIAL(8, 16, 24, 4), BUCKET(2), G(152, 288, 304, 280), M(64, 184),
-	  HEAP(104, 72, 96, 152), WORK(536, 648, 704), STATS(7680), SPAN(104, 98)}},
+static const struct row {
+	int minor;  /* the first version that has it */
+	bool wakes; /* only where gcWakeAllStrongFromWeak is there: `work` holds a queue for it */
+	int special_offset_size, kind_profile, record_words;
+	int goid, gopc, startpc, parent_goid; /* g */
+	int procid, curg;		      /* m */
+	int live, goal, last_goal, marked;    /* gcController; up to 1.16 memstats */
+	int forced, cycles, heap0, arm64;     /* work, and what its fields lie further on arm64 */
+	int numgc;			      /* memstats */
+	int elemsize, spanclass;	      /* mspan */
+} rows[] =
+	{
+		/* clang-format off */
+	/*           special rec  g                    m        heap                     work                 mem   mspan */
+	{15, false,  2, 2,   4,   152, 280, 296,  -1,  72, 192, 5968, 168, 5936, 5984,   240, 304, 368,   0,  4288, 104,  98},
+	{16, false,  2, 2,   4,   152, 280, 296,  -1,  72, 192, 6000, 168, 5968, 6016,   240, 304, 368,   0,  4288, 104,  98},
+	{17, false,  2, 2,   4,   152, 296, 312,  -1,  72, 192,   48,  32,   40,   64,   256, 320, 384,   0,  4280, 104,  98},
+	{18, false,  2, 2,   4,   152, 296, 312,  -1,  72, 192,  120, 104,  112,  168,   280, 344, 408,   0,  4280, 104,  98},
+	{19, false,  2, 2,   4,   152, 296, 312,  -1,  72, 192,  136, 104,  128,  184,   280, 344, 408,   0,  7704, 104,  98},
+	{20, false,  2, 2,   4,   152, 296, 312,  -1,  72, 192,   80,  48,   72,  128,   280, 336, 400,   0,  7704, 104,  98},
+	{21, false,  2, 2,   4,   152, 280, 296, 272,  72, 192,  104,  72,   96,  152,   344, 400, 464, 128,  7704, 112, 106},
+	{22, false,  2, 2,   4,   152, 280, 296, 272,  72, 192,  104,  72,   96,  152,   344, 400, 456, 128,  7704, 104,  98},
+	{23, false,  2, 3,   4,   160, 288, 304, 280,  72, 192,  104,  72,   96,  152,   336, 392, 448, 128,  7704, 104,  98},
+	{23, true,   2, 3,   4,   160, 288, 304, 280,  72, 192,  104,  72,   96,  152,   336, 424, 480, 128,  7704, 104,  98},
+	{24, false,  8, 3,   4,   160, 288, 304, 280,  72, 192,  104,  72,   96,  152,   336, 424, 480, 128,  7704, 104,  98},
+	{25, false,  8, 4,   4,   152, 280, 296, 272,  64, 184,  104,  72,   96,  152,   400, 512, 568, 192,  7680, 104,  98},
+	{26, false,  8, 4,   4,   152, 288, 304, 280,  64, 184,  104,  72,   96,  152,   536, 648, 704, 256,  7680, 104,  98},
+	{27, false,  8, 4,   2,   152, 288, 304, 280,  64, 184,  104,  72,   96,  152,   536, 648, 704, 256,  7680, 104,  98},
+		/* clang-format on */
 };
 
-void go_layout_of_version(const struct go_version *version, struct go_layout *layout)
+void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_layout *layout)
 {
-	size_t i = sizeof(versions) / sizeof(versions[0]) - 1;
+	const struct row *row = &rows[sizeof(rows) / sizeof(rows[0]) - 1];
+	int cycles, heap0, shift;
 
-	/* Where the patch is not known, the newest one is the best guess. */
-	while (i > 0 && (versions[i].minor > version->minor ||
-			 (versions[i].minor == version->minor && version->patch >= 0 &&
-			  versions[i].patch > version->patch)))
-		i--;
-	*layout = versions[i].layout;
+	while (row > rows && (row->minor > minor || (row->wakes && !wakes)))
+		row--;
+	shift = arch == GO_ARCH_ARM64 ? row->arm64 : 0;
+	cycles = row->cycles + shift;
+	heap0 = row->heap0 + shift;
+	*layout = (struct go_layout){
+		.special_offset = 8,
+		.special_offset_size = row->special_offset_size,
+		/* A special's offset grew to a word in 1.24, which moved what follows. */
+		.special_kind = 8 + row->special_offset_size,
+		.special_profile_bucket = row->special_offset_size == 8 ? 24 : 16,
+		.kind_profile = row->kind_profile,
+		.bucket_allnext = 8,
+		.bucket_type = 16,
+		.bucket_size = 32,
+		.bucket_nstk = 40,
+		.bucket_stack = 48,
+		.record_words = row->record_words,
+		.g_m = 48,
+		.g_goid = row->goid,
+		.g_gopc = row->gopc,
+		.g_startpc = row->startpc,
+		.g_parent_goid = row->parent_goid,
+		.m_g0 = 0,
+		.m_procid = row->procid,
+		.m_curg = row->curg,
+		.gc_heap_live = row->live,
+		.gc_heap_goal = row->goal,
+		.gc_last_heap_goal = row->last_goal,
+		.gc_heap_marked = row->marked,
+		/* These lie the same way to each other in every version. */
+		.work_cycles = cycles,
+		.work_maxprocs = cycles + 8,
+		.work_t_sweep_term = cycles + 16,
+		.work_t_mark = cycles + 24,
+		.work_t_mark_term = cycles + 32,
+		.work_t_end = cycles + 40,
+		.work_heap0 = heap0,
+		.work_heap1 = heap0 + 8,
+		.work_heap2 = heap0 + 16,
+		.work_user_forced = row->forced + shift,
+		.memstats_numgc = row->numgc,
+		.memstats_numforcedgc = row->numgc + 4,
+		.mspan_start = 24,
+		.mspan_npages = 32,
+		.mspan_elemsize = row->elemsize,
+		.mspan_spanclass = row->spanclass,
+	};
+}
+
+void go_layout_from_table(const struct gobin *bin, struct go_layout *layout)
+{
+	struct gobin_function fn;
+
+	go_layout_of_version(gobin_version(bin)->minor, gobin_arch(bin),
+			     gobin_function(bin, "runtime.gcWakeAllStrongFromWeak", &fn), layout);
 }

@@ -137,7 +137,7 @@ const struct go_layout *gobin_layout(const struct gobin *bin)
 	struct gobin_lazy *lazy = bin->lazy;
 
 	if (!lazy->has_layout) {
-		go_layout_of_version(&bin->version, &lazy->layout);
+		go_layout_from_table(bin, &lazy->layout);
 		dwarf_layout_read(bin->file, bin->version.minor, &lazy->layout);
 		lazy->has_layout = true;
 	}

@@ -1,5 +1,5 @@
+#include "common/dwarf_lines.h"
 #include "common/gobin_internal.h"
-
 #include "formats/xalloc.h"
 
 #include <elf.h>
@@ -14,6 +14,7 @@ struct native_symbol {
 struct gobin_native {
 	struct native_symbol *symbols; /* by address, one for each */
 	size_t n_symbols, cap_symbols;
+	struct dwarf_lines *lines;
 };
 
 /* 0 is best; negative: not code. */
@@ -77,6 +78,7 @@ static struct gobin_native *native_make(const struct elf_file *file)
 		native->symbols[kept++] = native->symbols[i];
 	}
 	native->n_symbols = kept;
+	native->lines = dwarf_lines_open(file);
 	return native;
 }
 
@@ -84,6 +86,7 @@ void gobin_native_free(struct gobin_native *native)
 {
 	if (!native)
 		return;
+	dwarf_lines_close(native->lines);
 	free(native->symbols);
 	free(native);
 }
@@ -113,14 +116,19 @@ size_t gobin_native_frames(struct gobin *bin, uint64_t address, struct symtab_fr
 {
 	const struct elf_segment *seg = elf_file_segment(bin->file, address);
 	const struct native_symbol *symbol;
+	const char *name;
+	size_t n;
 
 	if (max == 0 || !seg || !seg->executable)
 		return 0;
 	if (!bin->lazy->native)
 		bin->lazy->native = native_make(bin->file);
 	symbol = find_symbol(bin->lazy->native, address);
-	if (!symbol)
-		return 0;
-	frames[0] = (struct symtab_frame){.function = symbol->name, .file = ""};
-	return 1;
+	name = symbol ? symbol->name : NULL;
+	n = dwarf_lines_frames(bin->lazy->native->lines, address, name, frames, max);
+	if (n == 0 && name) {
+		frames[0] = (struct symtab_frame){.function = name, .file = ""};
+		n = 1;
+	}
+	return n;
 }

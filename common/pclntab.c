@@ -291,12 +291,12 @@ bool pclntab_lookup(const struct pclntab *table, uint64_t address, size_t *i)
 	return func_at(table, low) != NULL;
 }
 
-/* One varint; *at is NULL from where there are too few bytes. */
-static inline uint32_t varint(const uint8_t **at, const uint8_t *end)
+/* One varint of several bytes; *at is NULL from where there are too few bytes. */
+static uint32_t long_varint(const uint8_t **at, const uint8_t *end)
 {
 	uint32_t v = 0;
 
-	for (unsigned shift = 0; *at && *at < end && shift < 35; shift += 7) {
+	for (unsigned shift = 0; *at < end && shift < 35; shift += 7) {
 		uint8_t byte = *(*at)++;
 
 		v |= (uint32_t)(byte & 0x7f) << (shift & 31);
@@ -309,27 +309,36 @@ static inline uint32_t varint(const uint8_t **at, const uint8_t *end)
 
 /*
  * The value that a pc-value table has at `offset` bytes into the function. The table alternates
- * value differences (zigzag) and pc differences; values start at -1.
+ * value differences (zigzag) and pc differences; values start at -1. This loop is most of a
+ * look-up's work, and nearly all differences are single bytes.
  */
 static int32_t pc_value(const struct pclntab *table, uint32_t start, uint64_t offset)
 {
 	const uint8_t *at = part_at(&table->pctab, start, 1);
 	const uint8_t *end = table->pctab.data + table->pctab.len;
-	uint32_t value = UINT32_MAX;
+	uint32_t value = UINT32_MAX, quantum = table->quantum;
 	uint64_t pc = 0;
 
 	if (!start || !at)
 		return -1;
-	for (unsigned step = 0; step < MAX_STEPS; step++) {
-		uint32_t delta = varint(&at, end);
+	for (unsigned step = 0; step < MAX_STEPS && end - at >= 2; step++) {
+		uint32_t delta = at[0], advance = at[1];
 
+		if (delta < 0x80 && advance < 0x80) {
+			at += 2;
+		} else {
+			delta = long_varint(&at, end);
+			if (!at)
+				break;
+			advance = long_varint(&at, end);
+			if (!at)
+				break;
+		}
 		/* A difference of zero ends the table, but for the first. */
 		if (delta == 0 && step > 0)
 			break;
-		value += delta & 1 ? ~(delta >> 1) : delta >> 1;
-		pc += (uint64_t)varint(&at, end) * table->quantum;
-		if (!at)
-			break;
+		value += (delta >> 1) ^ -(delta & 1);
+		pc += (uint64_t)advance * quantum;
 		if (offset < pc)
 			return (int32_t)value;
 	}

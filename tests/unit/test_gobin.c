@@ -55,13 +55,27 @@ static void test_layout_table(void **state)
 
 	(void)state;
 	/* Newer than the table: its newest row. */
-	go_layout_of_version(&(struct go_version){.minor = 40, .patch = 0}, &layout);
+	go_layout_of_version(40, GO_ARCH_AMD64, true, &layout);
 	assert_int_equal(layout.record_words, 2);
 	assert_false(layout.from_dwarf);
-	go_layout_of_version(&(struct go_version){.minor = 26, .patch = -1}, &layout);
+	go_layout_of_version(26, GO_ARCH_AMD64, true, &layout);
 	assert_int_equal(layout.record_words, 4);
 	assert_int_equal(layout.kind_profile, 4);
-	go_layout_of_version(&(struct go_version){.minor = 15, .patch = 1}, &layout);
+	assert_int_equal(layout.work_cycles, 648);
+	go_layout_of_version(26, GO_ARCH_ARM64, true, &layout);
+	assert_int_equal(layout.work_cycles, 904);
+	assert_int_equal(layout.work_user_forced, 792);
+	assert_int_equal(layout.g_goid, 152);
+	/* 1.23 before and after the patch release that added a queue to work; 1.22 had none. */
+	go_layout_of_version(23, GO_ARCH_AMD64, false, &layout);
+	assert_int_equal(layout.work_cycles, 392);
+	assert_int_equal(layout.special_kind, 10);
+	assert_int_equal(layout.kind_profile, 3);
+	go_layout_of_version(23, GO_ARCH_AMD64, true, &layout);
+	assert_int_equal(layout.work_cycles, 424);
+	go_layout_of_version(22, GO_ARCH_AMD64, false, &layout);
+	assert_int_equal(layout.work_cycles, 400);
+	go_layout_of_version(15, GO_ARCH_AMD64, false, &layout);
 	assert_int_equal(layout.g_parent_goid, -1);
 	assert_int_equal(layout.special_offset_size, 2);
 }
