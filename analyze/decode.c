@@ -77,6 +77,7 @@ static const struct wanted_probe {
 			{"heap1", FIELD_HEAP1},
 			{"heap2", FIELD_HEAP2},
 			{"goal", FIELD_GOAL},
+			{"next_goal", FIELD_NEXT_GOAL},
 			{"forced", FIELD_FORCED},
 			{"procs", FIELD_PROCS},
 			{"live", FIELD_LIVE},

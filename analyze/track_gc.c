@@ -83,7 +83,7 @@ static void take(uint64_t *to, const struct event *event, enum event_field field
 }
 
 /* After the cycle that ends here has begun the next one, the epoch before holds what it marked. */
-static void note_heap(struct track *track, struct life *life, uint32_t ended)
+static void note_heap(struct track *track, struct life *life, uint32_t ended, uint64_t next_goal)
 {
 	struct process *process = life_process(track, life);
 	struct epoch *epoch;
@@ -92,7 +92,7 @@ static void note_heap(struct track *track, struct life *life, uint32_t ended)
 		return;
 	epoch = &process->epochs[(ended - life->base) / life->width];
 	epoch->heap_live = life->gc.heap2;
-	epoch->heap_goal = life->gc.goal;
+	epoch->heap_goal = next_goal ? next_goal : life->gc.goal;
 }
 
 void track_gc_end(struct track *track, const struct event *event)
@@ -123,6 +123,6 @@ void track_gc_end(struct track *track, const struct event *event)
 	life->gc.forced = event->v[FIELD_FORCED] & 0xff;
 	life->gc.procs = (uint32_t)event->v[FIELD_PROCS];
 	if (cycle)
-		note_heap(track, life, cycle - 1);
+		note_heap(track, life, cycle - 1, event->v[FIELD_NEXT_GOAL]);
 	add_cycle(track, life);
 }

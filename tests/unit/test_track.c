@@ -850,6 +850,8 @@ static void gc_end(struct bench *bench, uint64_t time, uint64_t number, uint64_t
 	put(&event, FIELD_HEAP1, 5000 + number);
 	put(&event, FIELD_HEAP2, 2000 + number);
 	put(&event, FIELD_GOAL, 8000 + number);
+	if (number == 1)
+		put(&event, FIELD_NEXT_GOAL, 9001);
 	put(&event, FIELD_FORCED, 0xff00 | (number == 2));
 	put(&event, FIELD_PROCS, 2);
 	track_event(bench->track, &event);
@@ -907,6 +909,7 @@ static void test_gc_cycles(void **state)
 	assert_int_equal(cycles[2].heap0, 4100);
 	epochs = bench.model.processes[0].epochs;
 	assert_int_equal(epochs[0].heap_live, 2001);
+	assert_int_equal(epochs[0].heap_goal, 9001);
 	assert_int_equal(epochs[1].heap_live, 2002);
 	assert_int_equal(epochs[1].heap_goal, 8002);
 	assert_int_equal(epochs[0].end_time, 1079);

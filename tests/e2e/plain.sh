@@ -1,0 +1,62 @@
+#!/bin/bash
+# What plain `perf record` writes from the same probes, set by hand, is read like a trace of our
+# own: as a file, compressed, through a pipe, of one thread, and with small rings. Events are
+# counted against perf script.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_recording
+go_program system batch || finish
+group=gmt_plain_$$
+
+remove_events() {
+	local event
+	for event in birth death gc_mark_term; do
+		echo "-:$group/$event" >>"$tracing/uprobe_events" 2>/dev/null
+	done
+}
+trap 'sleep 0.3; remove_events; at_exit' EXIT
+
+# A line `EVENT FUNCTION OFFSET ...` and below it the arguments, as record --list prints them.
+"$record" --list -- "$program" >"$work/probes"
+for event in birth death gc_mark_term; do
+	offset=$(awk -v e="$event" '$1 == e { print $3 }' "$work/probes")
+	args=$(awk -v e="$event" 'found { print; exit } $1 == e { found = 1 }' "$work/probes")
+	echo "p:$group/$event $program:$offset $args" >>"$tracing/uprobe_events" ||
+		fail "the probe $event is set" "p:$group/$event $program:$offset $args"
+done
+
+# The program's sampled objects, without the kinds of special record that are none.
+kind=$(sed -n 's/.*filter: kind == //p' "$work/probes")
+
+perf_count() {
+	perf script -F event,trace -i "$1" 2>/dev/null | grep -cE ":$2:.*${3-}"
+}
+
+# agrees NAME FILE [ANALYZE-ARG...]: births and deaths are as many as perf script prints.
+agrees() {
+	local name=$1 file=$2 births deaths found
+	births=$(perf_count "$file" birth)
+	deaths=$(perf_count "$file" death "kind=$kind ")
+	within "$name: births" "$births" 50 100000
+	found=$("$analyze" "$file" 2>"$work/err" | tr -d , | tr -s ' \n' ' ' |
+		grep -oE '[0-9]+ births and [0-9]+ deaths' | head -n 1)
+	same "$name: what analyze counts" "$births births and $deaths deaths" "$found"
+	same "$name: nothing on standard error" "" "$(cat "$work/err")"
+}
+
+cd "$work" || exit 1
+run=("$program" -scale 30 -pause 1ms -out "$work")
+perf record -q -k mono -o file.data -e "$group:*" "${run[@]}" >/dev/null
+agrees "a file" file.data
+perf record -q -k mono -z -o packed.data -e "$group:*" "${run[@]}" >/dev/null
+agrees "a compressed file" packed.data
+perf record -q -k mono -m 2 -o small.data -e "$group:*" "${run[@]}" >/dev/null
+agrees "small rings" small.data
+perf record -q -k mono --per-thread -o thread.data -e "$group:*" "${run[@]}" >/dev/null
+agrees "one thread" thread.data
+perf record -q -g -o clock.data -e "$group:*" "${run[@]}" >/dev/null
+agrees "another clock, with call chains" clock.data
+perf record -q -k mono -e "$group:*" -o - "${run[@]}" 2>/dev/null >pipe.data
+agrees "a pipe's bytes in a file" pipe.data
+same "a pipe" "$("$analyze" pipe.data | tail -n +2)" "$("$analyze" - <pipe.data | tail -n +2)"
+finish
