@@ -101,6 +101,9 @@ void track_birth(struct track *track, const struct event *event)
 	uint64_t *at;
 	bool fresh;
 
+	/* Where nobody told the rate it is taken to be Go's default: there are samples. */
+	if (!life_process(track, life)->mem_profile_rate)
+		life_process(track, life)->mem_profile_rate = life->rate;
 	bucket = track_bucket_at_birth(track, life, event);
 	/* Without an address there is no object to follow. */
 	if (!event->v[FIELD_P])

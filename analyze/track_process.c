@@ -81,7 +81,8 @@ static struct life *begin_life(struct track *track, struct pid_entry *entry, uin
 	*process = (struct process){
 		.pid = entry->pid,
 		.start = entry->start ? entry->start : time,
-		.attached = (entry->start ? entry->start : time) < track->options.from,
+		/* Whose beginning was not seen was there before, unless a note says otherwise. */
+		.attached = !entry->start || entry->start < track->options.from,
 		.exe = entry->exe ? xstrdup(entry->exe) : NULL,
 	};
 	memcpy(process->comm, entry->comm, sizeof(process->comm));

@@ -8,13 +8,15 @@ need_recording
 go_program system batch || finish
 group=gmt_plain_$$
 
+# shellcheck disable=SC2317
 remove_events() {
 	local event
 	for event in birth death gc_mark_term; do
 		echo "-:$group/$event" >>"$tracing/uprobe_events" 2>/dev/null
 	done
 }
-trap 'sleep 0.3; remove_events; at_exit' EXIT
+holder=
+trap '[ -z "$holder" ] || kill "$holder"; sleep 0.3; remove_events; at_exit' EXIT
 
 # A line `EVENT FUNCTION OFFSET ...` and below it the arguments, as record --list prints them.
 "$record" --list -- "$program" >"$work/probes"
@@ -25,6 +27,10 @@ for event in birth death gc_mark_term; do
 		fail "the probe $event is set" "p:$group/$event $program:$offset $args"
 done
 
+# A recorder that starts meanwhile takes away what nobody has open.
+perf stat -o /dev/null -e "$group:*" -p $$ 2>/dev/null &
+holder=$!
+
 # The program's sampled objects, without the kinds of special record that are none.
 kind=$(sed -n 's/.*filter: kind == //p' "$work/probes")
 
@@ -32,7 +38,7 @@ perf_count() {
 	perf script -F event,trace -i "$1" 2>/dev/null | grep -cE ":$2:.*${3-}"
 }
 
-# agrees NAME FILE [ANALYZE-ARG...]: births and deaths are as many as perf script prints.
+# agrees NAME FILE: births and deaths are as many as perf script prints.
 agrees() {
 	local name=$1 file=$2 births deaths found
 	births=$(perf_count "$file" birth)
@@ -53,7 +59,12 @@ agrees "a compressed file" packed.data
 perf record -q -k mono -m 2 -o small.data -e "$group:*" "${run[@]}" >/dev/null
 agrees "small rings" small.data
 perf record -q -k mono --per-thread -o thread.data -e "$group:*" "${run[@]}" >/dev/null
-agrees "one thread" thread.data
+# The rest of the program's threads is missing, and with it most deaths of what this one made.
+births=$(perf_count thread.data birth)
+within "one thread: births" "$births" 20 100000
+# shellcheck disable=SC2016
+check "one thread: what analyze counts" sh -c \
+	'"$1" thread.data | tr -d , | tr -s " \n" " " | grep -q " $2 births"' sh "$analyze" "$births"
 perf record -q -g -o clock.data -e "$group:*" "${run[@]}" >/dev/null
 agrees "another clock, with call chains" clock.data
 perf record -q -k mono -e "$group:*" -o - "${run[@]}" 2>/dev/null >pipe.data

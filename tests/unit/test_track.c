@@ -577,6 +577,9 @@ static void test_site_is_a_stack(void **state)
 	track_finish(bench.track);
 	assert_int_equal(bench.model.n_sites, 2);
 	assert_int_equal(bench.model.n_processes, 2);
+	/* Neither its beginning nor its rate is known. */
+	assert_true(bench.model.processes[0].attached);
+	assert_int_equal(bench.model.processes[0].mem_profile_rate, 524288);
 	site = &bench.model.sites[0];
 	assert_int_equal(site->births, 2);
 	assert_int_equal(site->min_size, 64);
@@ -727,6 +730,7 @@ static void test_rate(void **state)
 	track_finish(bench.track);
 	site = &bench.model.sites[0];
 	assert_int_equal(bench.model.processes[0].mem_profile_rate, 4096);
+	assert_false(bench.model.processes[0].attached);
 	assert_true(fabs(site->born[0].est_bytes - weight_of(64)) < 1e-6);
 	assert_true(fabs(site->born[1].est_bytes - 2 * weight_at(64, 4096)) < 1e-6);
 	assert_true(fabs(site->died[2].est_bytes - weight_of(64) - weight_at(64, 4096)) < 1e-6);
@@ -950,6 +954,7 @@ static void test_mappings(void **state)
 
 	(void)state;
 	bench_open(&bench, 0, 0);
+	lifecycle(&bench, EVENT_EXEC, 1, PID, PID, 0, "target");
 	map_at(&bench, 0x100000, 0x10000, 0);
 	process = bench.model.processes;
 	assert_int_equal(process->mapped_net, 0x10000);
@@ -1005,6 +1010,7 @@ static void test_mappings_at_random(void **state)
 	(void)state;
 	memset(pages, 0, sizeof(pages));
 	bench_open(&bench, 0, 0);
+	lifecycle(&bench, EVENT_EXEC, 1, PID, PID, 0, "target");
 	for (unsigned i = 0; i < 200000; i++) {
 		uint64_t r = next_random(&seed), at = r % 512, n = 1 + (r >> 16) % 8;
 		bool map = (r >> 32) % 2;

@@ -1,0 +1,194 @@
+/* analyze: which allocation sites of a Go program leak, from a trace, a GC log and heap dumps. */
+
+#include "analyze/align.h"
+#include "analyze/gchealth.h"
+#include "analyze/judge.h"
+#include "analyze/load.h"
+#include "analyze/options.h"
+#include "analyze/reconcile.h"
+#include "analyze/report_text.h"
+#include "common/log.h"
+#include "common/progress.h"
+#include "formats/xalloc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* As diff and grep have it; 1 is for a gate that was tripped. */
+enum { EXIT_WELL = 0, EXIT_TROUBLE = 2 };
+
+/* All that was found out. */
+struct findings {
+	struct model model;
+	struct gchealth_list health;
+};
+
+static struct error *read_logs(const struct analyze_options *options, struct findings *findings)
+{
+	const struct gchealth_options health = gchealth_defaults();
+
+	for (size_t i = 0; i < options->n_gctraces; i++) {
+		const char *path = options->gctraces[i];
+		struct gctrace_log log;
+
+		TRY(gctrace_log_read(path, &log));
+		if (options->n_traces)
+			align_gctrace_log(&findings->model, path, &log);
+		gchealth_add_log(&findings->health, path, &log, &health);
+		gctrace_log_free(&log);
+	}
+	/* A log tells more than the trace of the same cycles. */
+	if (!options->n_gctraces)
+		gchealth_add_trace(&findings->health, &findings->model, &health);
+	return NULL;
+}
+
+/* The heap dumps come first: what was alive at their cycles is counted while the trace is read. */
+static struct error *find_out(const struct analyze_options *options, struct log *log,
+			      struct findings *findings)
+{
+	struct model *model = &findings->model;
+	const struct load_options load = {.from = options->from, .to = options->to, .log = log};
+
+	for (size_t i = 0; i < options->n_dumps; i++)
+		TRY(reconcile_load(model, options->dumps[i]));
+	if (options->n_traces)
+		TRY(load_traces(options->traces, options->n_traces, &load, model));
+	TRY(read_logs(options, findings));
+	reconcile_dumps(model);
+	judge(model, &(struct judge_options){.memory_limit = options->limit});
+	return NULL;
+}
+
+static bool wants_color(const struct analyze_options *options, FILE *out)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	if (options->color != COLOR_AUTO)
+		return options->color == COLOR_ALWAYS;
+	return isatty(fileno(out)) && !(no_color && *no_color);
+}
+
+static size_t terminal_width(FILE *out)
+{
+	struct winsize size = {0};
+
+	if (isatty(fileno(out)) && ioctl(fileno(out), TIOCGWINSZ, &size) == 0)
+		return size.ws_col;
+	return 0;
+}
+
+static struct error *write_report(const struct analyze_options *options, FILE *out,
+				  const struct findings *findings)
+{
+	const struct report_options report = {
+		.width = terminal_width(out),
+		.top = options->top,
+		.colour = wants_color(options, out),
+		.verbose = options->verbosity > 0,
+	};
+
+	if (options->n_traces)
+		TRY(report_text(out, &findings->model, &report));
+	if (findings->health.n) {
+		fprintf(out, "%sGarbage collector%s\n", options->n_traces ? "\n" : "",
+			options->n_traces ? "" : ", by its log alone");
+		gchealth_print(&findings->health, out);
+	}
+	return ferror(out) ? error_errno(errno, "the report cannot be written") : NULL;
+}
+
+/* The report takes the place of the output file as a whole, or leaves it as it was. */
+static struct error *write_file(const struct analyze_options *options,
+				const struct findings *findings)
+{
+	char *temporary = xasprintf("%s.%ld.tmp", options->output, (long)getpid());
+	FILE *out = fopen(temporary, "wxe");
+	struct error *err = NULL;
+
+	if (!out)
+		err = error_errno(errno, "%s: cannot be written", options->output);
+	else
+		err = error_context(write_report(options, out, findings), "%s", options->output);
+	if (out && fclose(out) && !err)
+		err = error_errno(errno, "%s: cannot be written", options->output);
+	if (!err && rename(temporary, options->output))
+		err = error_errno(errno, "%s: cannot be written", options->output);
+	if (err && out)
+		unlink(temporary);
+	free(temporary);
+	return err;
+}
+
+static struct error *write_output(const struct analyze_options *options,
+				  const struct findings *findings)
+{
+	struct error *err;
+
+	if (options->output && strcmp(options->output, "-"))
+		return write_file(options, findings);
+	err = write_report(options, stdout, findings);
+	if (!err && fflush(stdout))
+		err = error_errno(errno, "standard output");
+	return err;
+}
+
+static struct error *run(const struct analyze_options *options, struct log *log)
+{
+	struct findings findings = {0};
+	struct error *err;
+
+	model_init(&findings.model);
+	err = find_out(options, log, &findings);
+	progress_clear(log->progress);
+	if (!err)
+		err = write_output(options, &findings);
+	gchealth_free(&findings.health);
+	model_free(&findings.model);
+	return err;
+}
+
+static struct error *print(const char *text)
+{
+	return fputs(text, stdout) < 0 || fflush(stdout) ? error_errno(errno, "standard output")
+							 : NULL;
+}
+
+int main(int argc, char *argv[])
+{
+	struct progress progress;
+	struct log log = {.out = stderr, .progress = &progress};
+	struct analyze_options options;
+	struct error *err;
+	int status;
+
+	/* A reader that has seen enough ends us without a word, whatever our parent made of it. */
+	signal(SIGPIPE, SIG_DFL);
+	err = analyze_options_parse(argc, argv, &options);
+	log.verbosity = options.verbosity;
+	progress = progress_start(stderr, !err && options.verbosity >= 0);
+	if (!err) {
+		switch (options.action) {
+		case ANALYZE_HELP:
+			err = print(analyze_help);
+			break;
+		case ANALYZE_VERSION:
+			err = print("analyze " GMT_VERSION "\n");
+			break;
+		case ANALYZE_REPORT:
+			err = run(&options, &log);
+			break;
+		}
+	}
+	status = err ? EXIT_TROUBLE : EXIT_WELL;
+	if (err)
+		log_error(&log, err);
+	error_free(err);
+	analyze_options_free(&options);
+	return status;
+}
