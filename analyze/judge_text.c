@@ -84,17 +84,26 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 	return text;
 }
 
-/* Seconds as a text, rounded up to a figure that one would type. */
+/* Seconds as a text, rounded up to a figure that one would type: "30s", "45m", "2h". */
 static struct units_text round_duration(double seconds)
 {
-	static const double steps[] = {30,   60,   120,	 300,	600,   900,   1200,  1800,
-				       2700, 3600, 7200, 10800, 14400, 21600, 28800, 43200};
-	size_t n = sizeof(steps) / sizeof(*steps);
+	static const uint64_t steps[] = {30,   60,   120,  300,	  600,	 900,	1200,  1800,
+					 2700, 3600, 7200, 10800, 14400, 21600, 28800, 43200};
+	struct units_text out;
+	uint64_t rounded = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (seconds <= steps[i] * 1.05)
-			return units_duration((uint64_t)(steps[i] * 1e9));
-	return units_duration((uint64_t)(ceil(seconds / 86400) * 86400e9));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && !rounded; i++)
+		if (seconds <= (double)steps[i] * 1.05)
+			rounded = steps[i];
+	if (!rounded)
+		snprintf(out.text, sizeof(out.text), "%.0fd", ceil(seconds / 86400));
+	else if (rounded < 60)
+		snprintf(out.text, sizeof(out.text), "%" PRIu64 "s", rounded);
+	else if (rounded < 3600)
+		snprintf(out.text, sizeof(out.text), "%" PRIu64 "m", rounded / 60);
+	else
+		snprintf(out.text, sizeof(out.text), "%" PRIu64 "h", rounded / 3600);
+	return out;
 }
 
 /* When the process that holds the site reaches the limit, or NULL. */
@@ -134,8 +143,9 @@ static char *too_little_text(const struct judge_options *options, const struct j
 	if (objects <= 0)
 		return NULL;
 	want = 4 * (double)options->min_survivors;
-	return xasprintf("only %.0f sampled objects: record about %s, or at a finer sampling rate",
-			 objects, round_duration(ev->axis->span * fmax(2, want / objects)).text);
+	return xasprintf("only %.0f sampled object%s: record about %s, or at a finer sampling rate",
+			 objects, objects == 1 ? "" : "s",
+			 round_duration(ev->axis->span * fmax(2, want / objects)).text);
 }
 
 char *judge_advice_text(const struct model *model, const struct judge_options *options,

@@ -45,6 +45,7 @@ struct births {
 	size_t n;
 	double *before, *after; /* by boundary i, which follows epoch i: weights on its two sides */
 	double *place;		/* of the boundary */
+	signed char *quiet;	/* was_as_quiet of the boundary: -1 not asked yet */
 	double total;
 };
 
@@ -59,6 +60,8 @@ static void births_init(struct births *births, const struct judge_evidence *ev, 
 	births->before = xcalloc(births->n + 1, sizeof(double));
 	births->after = xcalloc(births->n + 1, sizeof(double));
 	births->place = xcalloc(births->n + 1, sizeof(double));
+	births->quiet = xmalloc(births->n + 1);
+	memset(births->quiet, -1, births->n + 1);
 	births->total = births->n ? weight * judge_sum_objects(ev->alive, ev->warm_end, end) : 0;
 	for (size_t i = 0; i < births->n; i++) {
 		sum += weight * ev->alive[ev->warm_end + i].objects;
@@ -73,6 +76,7 @@ static void births_free(struct births *births)
 	free(births->before);
 	free(births->after);
 	free(births->place);
+	free(births->quiet);
 }
 
 /* Log-likelihood, against an even rate, of a rate that changes by the factor after boundary i. */
@@ -88,7 +92,7 @@ static double step_likelihood(const struct births *births, size_t i, double fact
 
 /* Whether an earlier stretch as long as from boundary i to the end saw as few births: then the
  * quiet at the end tells nothing, for it has been as quiet before and gone on. */
-static bool was_as_quiet(const struct births *births, size_t i)
+static bool find_quiet(const struct births *births, size_t i)
 {
 	double length = 1 - births->place[i], few = births->after[i] + 1e-9;
 	size_t from = 0;
@@ -103,8 +107,15 @@ static bool was_as_quiet(const struct births *births, size_t i)
 	return false;
 }
 
+static bool was_as_quiet(struct births *births, size_t i)
+{
+	if (births->quiet[i] < 0)
+		births->quiet[i] = find_quiet(births, i);
+	return births->quiet[i];
+}
+
 /* The mean likelihood over all places of the step, each as likely as the time it takes. */
-static double mean_step(const struct births *births, double factor)
+static double mean_step(struct births *births, double factor)
 {
 	double sum = 0, covered = 0;
 

@@ -2,6 +2,7 @@
 #include "formats/xalloc.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,7 +155,11 @@ static void print_brief(const struct report *report, size_t rank, const struct c
 
 	fprintf(report->out, "%3zu. %s%-19s%s %5s  live %s", rank,
 		verdict_style(report, candidate->verdict), verdict_name(candidate->verdict),
-		report_plain(report), units_percent(candidate->confidence).text, live.text);
+		report_plain(report),
+		candidate->verdict == VERDICT_TOO_LITTLE
+			? ""
+			: units_percent(candidate->confidence).text,
+		live.text);
 	if (width >= used + least) {
 		fprintf(report->out, "%*s", (int)(10 - strlen(live.text)), "");
 		put_frame(report, frame, width - used, 0);
@@ -235,10 +240,63 @@ static void explain_absence(const struct report *report)
 			report_wrap(report, 2, 4, "The recorder said: %s", model->texts[i] + 6);
 }
 
+struct holder {
+	size_t rank;
+	double bytes;
+};
+
+static int compare_holders(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+/* The candidates that are not shown in full: further suspects, then what holds most, whatever it
+ * is; all of them where verbose. Says of how many nothing is shown. */
+static void print_others(const struct report *report, size_t shown)
+{
+	const struct model *model = report->model;
+	struct holder *holders = xcalloc(model->n_candidates + 1, sizeof(*holders));
+	size_t n = 0, brief = 0;
+	bool advised = false;
+
+	for (size_t i = shown; i < model->n_candidates; i++) {
+		const struct candidate *candidate = &model->candidates[i];
+
+		if (is_suspect(candidate) || report->options.verbose)
+			holders[n++] = (struct holder){i, INFINITY};
+		else if (candidate->live_bytes > 0)
+			holders[n++] = (struct holder){i, candidate->live_bytes};
+	}
+	qsort(holders, n, sizeof(*holders), compare_holders);
+	for (; brief < n && (isinf(holders[brief].bytes) || brief < report->options.top); brief++) {
+		const struct candidate *candidate = &model->candidates[holders[brief].rank];
+
+		if (brief == 0)
+			fprintf(report->out, "\n  %s\n",
+				shown ? "and further:" : "What holds most:");
+		print_brief(report, holders[brief].rank + 1, candidate);
+		/* What would be evidence enough is said once. */
+		if (candidate->verdict == VERDICT_TOO_LITTLE && candidate->advice && !advised &&
+		    !report->options.verbose) {
+			report_wrap(report, 5, 7, "-> %s", candidate->advice);
+			advised = true;
+		}
+	}
+	free(holders);
+	n = model->n_candidates - shown - brief;
+	if (n)
+		fprintf(report->out, "  (%s more site%s: -v shows %s)\n", units_count(n).text,
+			n == 1 ? "" : "s", n == 1 ? "it" : "them");
+}
+
 void report_candidates(const struct report *report)
 {
 	const struct model *model = report->model;
-	size_t suspects = 0, brief = 0, hidden = 0;
+	size_t shown = 0;
 
 	report_heading(report, "Leak candidates");
 	if (!model->n_candidates) {
@@ -246,25 +304,11 @@ void report_candidates(const struct report *report)
 		return;
 	}
 	print_summary(report);
-	for (size_t i = 0; i < model->n_candidates; i++)
-		if (is_suspect(&model->candidates[i]) &&
-		    (suspects < report->options.top || report->options.verbose))
-			print_suspect(report, ++suspects, &model->candidates[i]);
-	for (size_t i = suspects; i < model->n_candidates; i++) {
-		const struct candidate *candidate = &model->candidates[i];
-
-		/* What cannot be judged is listed only on demand, suspects always. */
-		if (!report->options.verbose && !is_suspect(candidate) &&
-		    (brief >= report->options.top || candidate->verdict == VERDICT_TOO_LITTLE)) {
-			hidden++;
-			continue;
-		}
-		if (!brief++)
-			fprintf(report->out, "\n  %s\n",
-				suspects ? "and further:" : "What holds most:");
-		print_brief(report, i + 1, candidate);
+	/* Suspects come first in the list. */
+	while (shown < model->n_candidates && is_suspect(&model->candidates[shown]) &&
+	       (shown < report->options.top || report->options.verbose)) {
+		print_suspect(report, shown + 1, &model->candidates[shown]);
+		shown++;
 	}
-	if (hidden)
-		fprintf(report->out, "  (%s more site%s: -v shows %s)\n", units_count(hidden).text,
-			hidden == 1 ? "" : "s", hidden == 1 ? "it" : "them");
+	print_others(report, shown);
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define SECOND 1000000000ull
+/* A goal from here on is the runtime's way to say that there is none (GOGC=off). */
+#define NO_GOAL ((uint64_t)1 << 60)
 
 /* The least round length that covers the span in at most n intervals. */
 static uint64_t round_step(uint64_t span, size_t n)
@@ -64,7 +66,7 @@ static void add_gc(struct timeline *timeline, const struct gc_figures *gc)
 		row->last_gc = gc->number;
 		if (gc->live)
 			row->heap_live = gc->live;
-		if (gc->goal)
+		if (gc->goal && gc->goal < NO_GOAL)
 			row->goal = gc->goal;
 	}
 }

@@ -374,6 +374,34 @@ static void test_limit_and_dumps(void **state)
 	sim_free(&sim);
 }
 
+/* What is missing is said, and how long to record for it. */
+static void test_advice(void **state)
+{
+	struct model model;
+	struct sim sim = plain_sim(&model, 4);
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		sim_object(&sim, i * 0.1, INFINITY);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.candidates[0].verdict, VERDICT_TOO_LITTLE);
+	assert_string_equal(model.candidates[0].advice,
+			    "4 of the 8 GC cycles that a judgement needs: record about 30s");
+	model_free(&model);
+	sim_free(&sim);
+	sim = plain_sim(&model, 600);
+	for (int i = 0; i < 3; i++)
+		sim_object(&sim, 100 + i * 100, INFINITY);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.candidates[0].verdict, VERDICT_TOO_LITTLE);
+	assert_string_equal(model.candidates[0].advice,
+			    "only 3 sampled objects: record about 2h, or at a finer sampling rate");
+	model_free(&model);
+	sim_free(&sim);
+}
+
 static void test_deterministic(void **state)
 {
 	(void)state;
@@ -451,7 +479,8 @@ int main(void)
 		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_leak_is_first),
 		cmocka_unit_test(test_merged_epochs), cmocka_unit_test(test_few_cycles),
 		cmocka_unit_test(test_evidence_line), cmocka_unit_test(test_limit_and_dumps),
-		cmocka_unit_test(test_deterministic), cmocka_unit_test(test_degenerate),
+		cmocka_unit_test(test_advice),	      cmocka_unit_test(test_deterministic),
+		cmocka_unit_test(test_degenerate),
 	};
 
 	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);

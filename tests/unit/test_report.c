@@ -616,6 +616,12 @@ static void test_timeline(void **state)
 		assert_true(timeline.n >= 1 && timeline.n <= most);
 		timeline_free(&timeline);
 	}
+	/* With GOGC=off the goal is no figure. */
+	for (size_t i = 0; i < model.n_cycles; i++)
+		model.cycles[i].goal = (uint64_t)1 << 63;
+	timeline_init(&timeline, &model, 0, 24);
+	assert_int_equal(timeline.rows[3].goal, 0);
+	timeline_free(&timeline);
 	model.last_time = model.first_time;
 	timeline_init(&timeline, &model, 0, 10);
 	assert_int_equal(timeline.n, 0);
