@@ -574,7 +574,6 @@ static void test_timeline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_units),	       cmocka_unit_test(test_shorten),
 		cmocka_unit_test(test_timeline),       cmocka_unit_test(test_wide),
 		cmocka_unit_test(test_narrow),	       cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_widths),	       cmocka_unit_test(test_verbose_and_colour),
