@@ -164,8 +164,10 @@ check_gc() {
 	same "$name: gc_start, gc_mark_term and gc_end once a cycle" "$cycles $cycles $cycles" \
 		"$(count "$events" gc_start) $(count "$events" gc_mark_term) $(count "$events" gc_end)"
 	within "$name: sweep_done" "$(count "$events" sweep_done)" $((cycles - 3)) $((cycles + 1))
-	same "$name: the heap at gc_start is gc_end's heap0" \
-		"$(columns "$events" gc_start live)" "$(columns "$events" gc_end heap0)"
+	# heap0 was read a moment before, while the world was still running.
+	same "$name: the heap at gc_start is gc_end's heap0, or has grown a little" "" \
+		"$(paste -d' ' <(columns "$events" gc_start live) <(columns "$events" gc_end heap0) |
+			awk 'NF != 2 || $1 < $2 || $1 > $2 + 4194304')"
 	same "$name: cycles are counted without a gap" "$(seq 1 "$cycles")" \
 		"$(columns "$events" gc_end numgc)"
 	# gc N @Ts P%: a+b+c ms clock, ... x->y->z MB, G MB goal, ... P P (forced)
@@ -267,10 +269,12 @@ check_stacks() {
 	sed -nE 's/^[0-9]+: [0-9]+ \[([0-9]+): ([0-9]+)\] @ (.*)/\1 \2 \3/p' "$work/dump" | awk '
 		$1 > 0 {
 			key = $2 / $1
-			for (i = 3; i <= NF; i++)
+			# An event has room for 48 addresses.
+			for (i = 3; i <= NF && i < 3 + 48; i++)
 				key = key " " $i
-			print $1, key
-		}' | sort >"$work/buckets"
+			seen[key] += $1
+		}
+		END { for (key in seen) print seen[key], key }' | sort >"$work/buckets"
 	same "$name: births carry the stacks of the profile" "$(cat "$work/buckets")" \
 		"$(cat "$work/seen")"
 	remove_events
@@ -285,15 +289,18 @@ check_all() {
 	record_events "$plan.alloc" "$work/data" "$program" -n 20000 >"$work/facts"
 	nothing_lost "$name, all" "$work/data"
 	extract "$work/data" "$work/events"
-	# What fmt allocates for the last lines comes after the count was taken.
+	# Next to nothing comes after the count was taken.
 	within "$name, all: an event for each allocation, beyond MemStats.Mallocs" \
 		"$(columns "$work/events" 'alloc_.*' size | awk -v n="$(fact mallocs)" '
-			$1 > 0 { m++ } END { print m - n }')" 0 12
+			$1 > 0 { m++ } END { print m - n }')" 0 4
 	# Once in the loop and once at the end of each goroutine; the caller is in the chain also where
 	# the compiler calls the allocator without a function of the runtime between.
 	same "$name, all: call chains hold the immediate caller" 20200 \
 		"$(perf script -i "$work/data" -F event,ip,sym --no-inline 2>/dev/null |
-			awk -v RS='' '/ main\.allocWord\n/ { n++ } END { print n + 0 }')"
+			awk -v RS='' -F'\n' '
+				{ caller = $3 ~ / runtime\.newobject$/ ? $4 : $3 }
+				caller ~ / main\.allocWord$/ { n++ }
+				END { print n + 0 }')"
 	if grep -q '^alloc_SmallNoScanSC7' "$plan.all"; then
 		# 80 bytes and less go past mallocgc; of those functions the ones for smaller sizes
 		# are not probed.
