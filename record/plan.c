@@ -239,12 +239,15 @@ static void plan_role(struct planner *planner, enum probe_role role)
 	}
 }
 
-/* The filter for allocations of at least `min` bytes, of which more than `above` are wanted. */
+/*
+ * The filter for allocations of more than `above` bytes and of at least `min`. An allocation of no
+ * bytes is none: mallocgc gives the address of zerobase, and the runtime does not count it.
+ */
 static char *size_filter(uint64_t above, uint64_t min)
 {
-	if (above && above + 1 >= min)
+	if (above + 1 >= min)
 		return xasprintf("size > %llu", (unsigned long long)above);
-	return min > 1 ? xasprintf("size >= %llu", (unsigned long long)min) : NULL;
+	return xasprintf("size >= %llu", (unsigned long long)min);
 }
 
 /*
@@ -274,7 +277,7 @@ static void plan_alloc(struct planner *planner)
 			forwarded = largest;
 		event = xasprintf("alloc_%s", fn.name + sizeof(prefix) - 1);
 		if (largest >= min && !find_event(planner->plan, event)) {
-			filter = size_filter(0, smallest >= min ? 0 : min);
+			filter = smallest >= min ? NULL : size_filter(0, min);
 			err = make_probe(planner, site, event, fn.name, filter);
 			if (err)
 				plan_add_loss(planner->plan,
