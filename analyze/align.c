@@ -117,28 +117,37 @@ static int cycle_by_time(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static int cycle_by_number(const void *a, const void *b)
+{
+	const struct gc_cycle *x = *(const struct gc_cycle *const *)a;
+	const struct gc_cycle *y = *(const struct gc_cycle *const *)b;
+
+	return (x->number > y->number) - (x->number < y->number);
+}
+
 static void sort_cycles(struct align *a)
 {
 	for (size_t i = 0; i < a->model->n_cycles; i++) {
 		const struct gc_cycle *cycle = &a->model->cycles[i];
-		struct process_cycles *p;
+		struct align_cycles *cycles;
 
 		if (cycle->process >= a->model->n_processes || !align_cycle_time(cycle) ||
 		    cycle->start > ALIGN_MAX_ZERO || cycle->mark_term > ALIGN_MAX_ZERO ||
 		    cycle->end > ALIGN_MAX_ZERO)
 			continue;
-		p = &a->processes[cycle->process];
-		xgrow(p->cycles, p->cap, p->n + 1);
-		p->cycles[p->n++] = cycle;
+		cycles = &a->processes[cycle->process].cycles;
+		xgrow(cycles->by_time, cycles->cap, cycles->n + 1);
+		cycles->by_time[cycles->n++] = cycle;
 	}
 	for (size_t i = 0; i < a->model->n_processes; i++) {
-		struct process_cycles *p = &a->processes[i];
+		struct align_cycles *cycles = &a->processes[i].cycles;
 
-		if (!p->n)
+		if (!cycles->n)
 			continue;
-		qsort(p->cycles, p->n, sizeof(p->cycles[0]), cycle_by_time);
-		p->first_number = p->cycles[0]->number;
-		p->last_number = p->cycles[p->n - 1]->number;
+		cycles->by_number = xcalloc(cycles->n, sizeof(cycles->by_number[0]));
+		memcpy(cycles->by_number, cycles->by_time, cycles->n * sizeof(cycles->by_time[0]));
+		qsort(cycles->by_time, cycles->n, sizeof(cycles->by_time[0]), cycle_by_time);
+		qsort(cycles->by_number, cycles->n, sizeof(cycles->by_number[0]), cycle_by_number);
 	}
 }
 
@@ -146,6 +155,7 @@ static void sort_cycles(struct align *a)
 static void find_groups(struct align *a)
 {
 	a->groups = xcalloc(a->lives.n_groups + 1, sizeof(a->groups[0]));
+	a->owners = xcalloc(a->lives.n_lives + 1, sizeof(a->owners[0]));
 	for (size_t i = a->lives.n_lives; i-- > 0;) {
 		const struct gclife *life = &a->lives.lives[i];
 		struct line_range *range = &a->groups[life->group];
@@ -189,10 +199,13 @@ static void order_alignments(struct align *a)
 
 static void release(struct align *a)
 {
-	for (size_t i = 0; i < a->model->n_processes; i++)
-		free(a->processes[i].cycles);
+	for (size_t i = 0; i < a->model->n_processes; i++) {
+		free(a->processes[i].cycles.by_time);
+		free(a->processes[i].cycles.by_number);
+	}
 	free(a->processes);
 	free(a->groups);
+	free(a->owners);
 	free(a->entries);
 	free(a->lines);
 	free(a->some);
@@ -222,6 +235,7 @@ void align_gctrace_log(struct model *model, const char *path, const struct gctra
 	find_groups(&a);
 	sort_cycles(&a);
 	align_match(&a);
+	align_place(&a);
 	align_rest(&a);
 	order_alignments(&a);
 	for (size_t i = 0; i < a.n; i++)

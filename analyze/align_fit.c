@@ -13,7 +13,7 @@
 struct fitting {
 	const struct gctrace_entry *const *lines;
 	size_t n_lines;
-	const struct gc_cycle *const *cycles;
+	const struct gc_cycle *const *cycles, *const *by_number; /* in order of time, of number */
 	size_t n_cycles;
 	struct align_pair *pairs; /* by number, then by line */
 	size_t n_pairs, cap_pairs;
@@ -28,14 +28,6 @@ static int by_number(const void *a, const void *b)
 				      : (x->line > y->line) - (x->line < y->line);
 }
 
-static int cycle_by_number(const void *a, const void *b)
-{
-	const struct gc_cycle *x = *(const struct gc_cycle *const *)a;
-	const struct gc_cycle *y = *(const struct gc_cycle *const *)b;
-
-	return (x->number > y->number) - (x->number < y->number);
-}
-
 static void add_pair(struct fitting *f, size_t line, size_t cycle, const struct align_pair *pair)
 {
 	xgrow(f->pairs, f->cap_pairs, f->n_pairs + 1);
@@ -48,12 +40,8 @@ static void add_pair(struct fitting *f, size_t line, size_t cycle, const struct 
 /* Pairs each line with the cycles of its number, or of one that lies `shift` above. */
 static void pair_by_number(struct fitting *f, int64_t shift)
 {
-	const struct gc_cycle **sorted = xreallocarray(NULL, f->n_cycles + 1, sizeof(sorted[0]));
+	const struct gc_cycle *const *sorted = f->by_number;
 
-	for (size_t i = 0; i < f->n_cycles; i++)
-		sorted[i] = f->cycles[i];
-	if (f->n_cycles)
-		qsort(sorted, f->n_cycles, sizeof(sorted[0]), cycle_by_number);
 	for (size_t i = 0; i < f->n_lines; i++) {
 		uint64_t number = f->lines[i]->number + (uint64_t)shift;
 		size_t low = 0, high = f->n_cycles;
@@ -73,7 +61,6 @@ static void pair_by_number(struct fitting *f, int64_t shift)
 				add_pair(f, i, low, &pair);
 		}
 	}
-	free(sorted);
 	if (f->n_pairs)
 		qsort(f->pairs, f->n_pairs, sizeof(f->pairs[0]), by_number);
 }
@@ -474,10 +461,14 @@ static void fit_neighbours(struct fitting *f)
 }
 
 void align_fit_find(const struct gctrace_entry *const *lines, size_t n_lines,
-		    const struct gc_cycle *const *cycles, size_t n_cycles, bool numbers_may_err,
-		    struct align_fit *fit)
+		    const struct align_cycles *cycles, bool numbers_may_err, struct align_fit *fit)
 {
-	struct fitting f = {lines, n_lines, cycles, n_cycles, .fit = fit};
+	struct fitting f = {.lines = lines,
+			    .n_lines = n_lines,
+			    .cycles = cycles->by_time,
+			    .by_number = cycles->by_number,
+			    .n_cycles = cycles->n,
+			    .fit = fit};
 	enum align_verdict verdict;
 	bool numbered = false;
 
@@ -485,13 +476,12 @@ void align_fit_find(const struct gctrace_entry *const *lines, size_t n_lines,
 		.matched = xcalloc(n_lines + 1, sizeof(fit->matched[0])),
 		.compared = xcalloc(n_lines + 1, sizeof(fit->compared[0])),
 	};
-	for (size_t i = 0; i < n_cycles; i++)
-		numbered = numbered || cycles[i]->number;
+	numbered = cycles->n && cycles->by_number[cycles->n - 1]->number;
 	fit_by_number(&f, 0);
 	fit_neighbours(&f);
 	verdict = fit->verdict;
 	if (verdict <= ALIGN_TIMES_DIFFER && (numbers_may_err || !numbered) && n_lines &&
-	    n_cycles) {
+	    cycles->n) {
 		f.n_pairs = 0;
 		if (!fit_without_numbers(&f, numbered))
 			fit->verdict = verdict;

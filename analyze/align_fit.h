@@ -48,14 +48,19 @@ struct align_fit {
 	size_t n_pieces, cap_pieces;
 };
 
+/* The cycles of one process that a time is known of. */
+struct align_cycles {
+	const struct gc_cycle **by_time, **by_number;
+	size_t n, cap;
+};
+
 /*
- * Compares lines (in any order) with the cycles of one process (in order of time). Where the
+ * Compares lines (in any order) with the cycles of one process. Where the
  * numbers of the trace are unknown, or do not do and may err, lines are matched by their times and
  * what else is known alone. Free with align_fit_free.
  */
 void align_fit_find(const struct gctrace_entry *const *lines, size_t n_lines,
-		    const struct gc_cycle *const *cycles, size_t n_cycles, bool numbers_may_err,
-		    struct align_fit *fit);
+		    const struct align_cycles *cycles, bool numbers_may_err, struct align_fit *fit);
 void align_fit_free(struct align_fit *fit);
 
 #endif

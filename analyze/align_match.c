@@ -17,12 +17,13 @@ struct candidate_match {
 
 /* ---- Trying ---------------------------------------------------------------------------- */
 
-/* Gathers the lines of a group that nobody has claimed. */
+/* Gathers the lines of a group that no process has matched. */
 static void gather(struct align *a, uint32_t group)
 {
 	a->n_some = 0;
 	for (size_t i = a->groups[group].first; i <= a->groups[group].last; i++) {
-		if (a->lives.of[i] >= GCLIFE_DUPLICATE || a->lines[i].state != LINE_FREE)
+		if (a->lives.of[i] >= GCLIFE_DUPLICATE ||
+		    (a->lines[i].state != LINE_FREE && a->lines[i].state != LINE_WRONG))
 			continue;
 		a->some[a->n_some] = a->entries[i];
 		a->which[a->n_some++] = i;
@@ -31,9 +32,8 @@ static void gather(struct align *a, uint32_t group)
 
 void align_try(struct align *a, uint32_t process, struct align_fit *fit)
 {
-	const struct process_cycles *p = &a->processes[process];
-
-	align_fit_find(a->some, a->n_some, p->cycles, p->n, a->unnumbered < MAX_UNNUMBERED, fit);
+	align_fit_find(a->some, a->n_some, &a->processes[process].cycles,
+		       a->unnumbered < MAX_UNNUMBERED, fit);
 	a->unnumbered += fit->verdict < ALIGN_WEAK || fit->shift;
 }
 
@@ -105,7 +105,7 @@ static struct candidate_match *list_candidates(struct align *a, size_t *n)
 		for (uint32_t p = 0; p < a->model->n_processes; p++) {
 			struct align_fit fit;
 
-			if (!a->processes[p].n)
+			if (!a->processes[p].cycles.n)
 				continue;
 			align_try(a, p, &fit);
 			if (fit.verdict != ALIGN_NOTHING_COMMON) {
@@ -192,35 +192,36 @@ static void describe_fit(const struct align *a, uint32_t process, const struct a
 			     (double)(off < 0 ? -off : off) / 1e3);
 }
 
-/*
- * The matched lines, and those without a cycle in the trace that stand in lives of which most of
- * the comparable lines were matched.
- */
-static void claim_lines(struct align *a, const struct align_fit *fit, uint32_t first)
+/* Claims the matched lines; and those that contradict, of lives of which most lines match, until
+ * another process matches them. */
+static void claim_lines(struct align *a, uint32_t process, const struct align_fit *fit,
+			uint32_t first)
 {
-	struct life_count {
-		uint32_t compared, matched;
-	} *counts = xcalloc(a->lives.n_lives + 1, sizeof(counts[0]));
+	struct life_owner *owners = xcalloc(a->lives.n_lives + 1, sizeof(owners[0]));
 
 	for (size_t i = 0; i < a->n_some; i++) {
-		struct life_count *count = &counts[a->lives.of[a->which[i]]];
+		struct life_owner *owner = &owners[a->lives.of[a->which[i]]];
 
-		count->compared += fit->compared[i];
-		count->matched += fit->matched[i];
+		owner->process = process;
+		owner->compared += fit->compared[i];
+		owner->matched += fit->matched[i];
 	}
 	for (size_t i = 0; i < a->n_some; i++) {
 		struct aligned_line *line = &a->lines[a->which[i]];
-		const struct life_count *count = &counts[a->lives.of[a->which[i]]];
+		uint32_t life = a->lives.of[a->which[i]];
 
+		if (owners[life].matched > a->owners[life].matched)
+			a->owners[life] = owners[life];
 		if (fit->matched[i])
 			line->state = LINE_MATCHED;
-		else if (count->matched && count->matched * 10ull >= count->compared * 8ull)
-			line->state = fit->compared[i] ? LINE_WRONG : LINE_PLACED;
+		else if (fit->compared[i] && line->state == LINE_FREE &&
+			 align_is_owned(&owners[life]))
+			line->state = LINE_WRONG;
 		else
 			continue;
 		line->alignment = piece_of(fit, first, a->some[i]->time);
 	}
-	free(counts);
+	free(owners);
 }
 
 static void take_match(struct align *a, uint32_t process, const struct align_fit *fit)
@@ -233,7 +234,7 @@ static void take_match(struct align *a, uint32_t process, const struct align_fit
 		align_set_interval(alignment, fit->pieces[i].low, fit->pieces[i].high);
 		describe_fit(a, process, fit, alignment);
 	}
-	claim_lines(a, fit, first);
+	claim_lines(a, process, fit, first);
 	a->processes[process].taken = true;
 }
 
@@ -261,7 +262,7 @@ static void take_more(struct align *a, uint32_t process, const struct align_fit 
 		low = fit->pieces[0].low > low ? fit->pieces[0].low : low;
 		high = fit->pieces[0].high < high ? fit->pieces[0].high : high;
 		align_set_interval(alignment, low, high);
-		claim_lines(a, fit, (uint32_t)i);
+		claim_lines(a, process, fit, (uint32_t)i);
 		return;
 	}
 }

@@ -13,7 +13,7 @@ static bool may_write(const struct align *a, uint32_t index)
 {
 	const struct process *process = &a->model->processes[index];
 
-	return process->runtime_init || a->processes[index].n ||
+	return process->runtime_init || a->processes[index].cycles.n ||
 	       (process->go_version && process->go_version[0]);
 }
 
@@ -36,21 +36,21 @@ static uint32_t only_process(const struct align *a)
 }
 
 /* Whether a zero puts the lines before and after the trace's cycles as their numbers do. */
-static bool order_agrees(const struct align *a, const struct process_cycles *p, int64_t zero)
+static bool order_agrees(const struct align *a, const struct align_cycles *cycles, int64_t zero)
 {
+	const struct gc_cycle *first, *last;
+
+	if (!cycles->n)
+		return true;
+	first = cycles->by_time[0];
+	last = cycles->by_time[cycles->n - 1];
 	for (size_t i = 0; i < a->n_some; i++) {
 		int64_t at = zero + (int64_t)a->some[i]->time;
 
-		if (!p->n)
-			return true;
-		if (a->some[i]->time > ALIGN_MAX_ZERO)
+		if (a->some[i]->number < first->number && at > (int64_t)align_cycle_time(first))
 			return false;
-		if (a->some[i]->number < p->first_number &&
-		    at > (int64_t)align_cycle_time(p->cycles[0]))
-			return false;
-		if (a->some[i]->number > p->last_number &&
-		    at + (int64_t)GCTRACE_TIME_RESOLUTION <
-			    (int64_t)align_cycle_time(p->cycles[p->n - 1]))
+		if (a->some[i]->number > last->number &&
+		    at + (int64_t)GCTRACE_TIME_RESOLUTION < (int64_t)align_cycle_time(last))
 			return false;
 	}
 	return true;
@@ -71,7 +71,7 @@ static void fall_back(struct align *a, struct gctrace_alignment *alignment)
 	}
 	process = &a->model->processes[index];
 	if (process->runtime_init && process->runtime_init < ALIGN_MAX_ZERO &&
-	    order_agrees(a, &a->processes[index], (int64_t)process->runtime_init)) {
+	    order_agrees(a, &a->processes[index].cycles, (int64_t)process->runtime_init)) {
 		align_set_interval(alignment, (int64_t)process->runtime_init,
 				   (int64_t)process->runtime_init);
 		alignment->method = xstrdup("runtime start");
@@ -79,7 +79,7 @@ static void fall_back(struct align *a, struct gctrace_alignment *alignment)
 			&alignment->problem,
 			"no GC cycle to compare with: that this process wrote the log is taken on "
 			"trust");
-	} else if (!a->processes[index].n && !process->runtime_init && process->start &&
+	} else if (!a->processes[index].cycles.n && !process->runtime_init && process->start &&
 		   process->start < ALIGN_MAX_ZERO &&
 		   (!process->attached || process->start < a->model->first_time)) {
 		align_set_interval(alignment, (int64_t)process->start - ALIGN_START_EARLY,
@@ -91,7 +91,7 @@ static void fall_back(struct align *a, struct gctrace_alignment *alignment)
 			     "50 ms, and that it wrote the log is taken on trust");
 	} else {
 		align_remark(&alignment->problem,
-			     a->processes[index].n
+			     a->processes[index].cycles.n
 				     ? "no GC cycle of the trace has a line in the log"
 				     : "no GC cycle in the trace, and the start of the "
 				       "process is not known");
@@ -159,7 +159,7 @@ static void explain_refusal(struct align *a, uint32_t process, const struct alig
 }
 
 /* Says why the lines in a->some are nobody's: by the process that comes nearest. */
-static void explain(struct align *a, struct gctrace_alignment *alignment, bool alone)
+static void explain(struct align *a, struct gctrace_alignment *alignment, bool alone, bool in_turns)
 {
 	struct align_fit best = {0};
 	uint32_t process = ALIGN_NOBODY;
@@ -168,7 +168,7 @@ static void explain(struct align *a, struct gctrace_alignment *alignment, bool a
 	for (uint32_t p = 0; p < a->model->n_processes; p++) {
 		struct align_fit fit;
 
-		if (!a->processes[p].n)
+		if (!a->processes[p].cycles.n)
 			continue;
 		align_try(a, p, &fit);
 		fitting += align_judge(a, p, &fit) == ALIGN_GOOD;
@@ -188,6 +188,10 @@ static void explain(struct align *a, struct gctrace_alignment *alignment, bool a
 		align_remark(&alignment->problem,
 			     "ambiguous: it fits process %u too, of which the log has another life",
 			     a->model->processes[process].pid);
+	else if (in_turns && best.comparable * 2 < a->n_some)
+		align_remark(&alignment->problem,
+			     "ambiguous: processes wrote in turns, and for most of these lines the "
+			     "trace has no GC cycle that tells whose they are");
 	else if (process != ALIGN_NOBODY)
 		explain_refusal(a, process, &best, alignment);
 	else if (alone)
@@ -231,7 +235,7 @@ static void settle_life(struct align *a, const size_t *which, size_t n, bool alo
 	if (host != ALIGN_NOBODY && n < 3)
 		return;
 	alignment = align_add(a, ALIGN_NOBODY);
-	explain(a, alignment, alone);
+	explain(a, alignment, alone, host != ALIGN_NOBODY);
 	for (size_t i = 0; i < n && alignment->aligned; i++)
 		a->lines[which[i]].state = LINE_PLACED;
 }

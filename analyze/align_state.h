@@ -26,11 +26,8 @@ struct aligned_line {
 	uint32_t alignment; /* ALIGN_NOBODY until it is known */
 };
 
-/* The cycles of one process in order of time. */
-struct process_cycles {
-	const struct gc_cycle **cycles;
-	size_t n, cap;
-	uint64_t first_number, last_number;
+struct align_process {
+	struct align_cycles cycles;
 	bool taken; /* a life of the log is its */
 };
 
@@ -44,7 +41,11 @@ struct align {
 	struct line_range {
 		size_t first, last;
 	} * groups; /* the lines of each group of lives */
-	struct process_cycles *processes;
+	struct life_owner {
+		uint32_t process;	    /* that has matched the most of its lines */
+		uint32_t matched, compared; /* of its lines, by that process */
+	} * owners;			    /* of each life */
+	struct align_process *processes;
 	size_t unnumbered; /* fits tried without numbers */
 	size_t first;	   /* alignment of this log in the model */
 	/* The lines that are being fitted, and their places. */
@@ -58,8 +59,16 @@ const char *align_plural(size_t n);
 
 /* Gives the lives of the log to the processes that they fit. */
 void align_match(struct align *a);
+/* Places the lines without a cycle in the trace that stand in a matched life. */
+void align_place(struct align *a);
 /* Settles the lines that nobody has, and says why. */
 void align_rest(struct align *a);
+
+/* Whether most of the comparable lines of a life were matched. */
+static inline bool align_is_owned(const struct life_owner *owner)
+{
+	return owner->matched && owner->matched * 10ull >= owner->compared * 8ull;
+}
 
 /* Fits a->some to the cycles of a process. */
 void align_try(struct align *a, uint32_t process, struct align_fit *fit);

@@ -247,16 +247,16 @@ static struct gchealth *add_health(struct gchealth_list *list, char *source, uin
 	return health;
 }
 
-static void add_life(struct gchealth_list *list, char *source, uint32_t process,
-		     const struct gc_samples *samples, double percent,
-		     const struct gchealth_options *options)
+static struct gchealth *add_life(struct gchealth_list *list, char *source, uint32_t process,
+				 const struct gc_samples *samples,
+				 const struct gchealth_options *options)
 {
 	struct gchealth *health = add_health(list, source, process);
 
-	health->percent = percent;
 	measure(health, samples);
 	health->enough = samples->n >= options->min_cycles && health->span >= options->min_span;
 	gchealth_judge(health, samples, options);
+	return health;
 }
 
 /* ---- Sources --------------------------------------------------------------------------- */
@@ -298,15 +298,22 @@ void gchealth_add_log(struct gchealth_list *list, const char *name, const struct
 	for (size_t life = 0; life < lives.n_lives; life++) {
 		struct gc_samples samples = {.has_clock = true, .has_cpu = true, .has_sizes = true};
 		size_t first = lives.lives[life].first, last = lives.lives[life].last;
+		size_t periodic = 0;
+		struct gchealth *health;
 
-		for (size_t i = first; i <= last; i++)
+		for (size_t i = first; i <= last; i++) {
 			if (lives.of[i] == life)
 				add_entry(&samples, entries[i]);
-		add_life(list,
-			 lives.n_lives > 1 ? xasprintf("%s, from line %llu", name,
-						       (unsigned long long)entries[first]->line)
-					   : xstrdup(name),
-			 UINT32_MAX, &samples, (double)entries[last]->percent / 100, options);
+			periodic += entries[i]->kind == GCTRACE_GC_FORCED;
+		}
+		health = add_life(list,
+				  lives.n_lives > 1
+					  ? xasprintf("%s, from line %llu", name,
+						      (unsigned long long)entries[first]->line)
+					  : xstrdup(name),
+				  UINT32_MAX, &samples, options);
+		health->percent = (double)entries[last]->percent / 100;
+		health->periodic = periodic;
 		free(samples.items);
 	}
 	gclives_free(&lives);
@@ -363,7 +370,7 @@ void gchealth_add_trace(struct gchealth_list *list, const struct model *model,
 		if (all[p].n) {
 			qsort(all[p].items, all[p].n, sizeof(all[p].items[0]), by_time);
 			add_life(list, xasprintf("process %u", model->processes[p].pid), p, &all[p],
-				 -1, options);
+				 options);
 		}
 		free(all[p].items);
 	}

@@ -73,6 +73,7 @@ struct gchealth {
 	char *source;	  /* "gc.log, line 12", "trace, process 4711" */
 	uint32_t process; /* index into model.processes; UINT32_MAX: a log */
 	size_t cycles, forced;
+	size_t periodic; /* "GC forced" lines: the program was idle for two minutes */
 	uint64_t first_number, last_number;
 	double span;	  /* ns from the first cycle's start to the last one's end */
 	double rate;	  /* cycles a second */

@@ -91,6 +91,8 @@ void gchealth_print(const struct gchealth_list *list, FILE *out)
 			fprintf(out, ", %.3g a second", h->rate);
 		if (h->forced)
 			fprintf(out, ", %zu forced", h->forced);
+		if (h->periodic)
+			fprintf(out, ", %zu by the two-minute timer", h->periodic);
 		fprintf(out, "\n");
 		print_times(h, out);
 		print_sizes(h, out);

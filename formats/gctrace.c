@@ -11,7 +11,8 @@
 #define PENDING_MAX  8	   /* torn lines, and readings of them, that are waited for */
 #define READINGS_MAX 3	   /* of one torn line */
 #define PENDING_WAIT 64	   /* lines that may stand between two pieces of a torn one */
-#define STREAMS	     2	   /* standard output and standard error of a container */
+#define HEADS_MAX    16 /* that are looked for in the line they begin in, so that it takes no long */
+#define STREAMS	     2	/* standard output and standard error of a container */
 
 /* A torn line: what was seen of it, and where its continuation may begin in a line. */
 struct pending {
@@ -34,6 +35,7 @@ struct gctrace_parser {
 	bool inside;	      /* the window's line began in an earlier window */
 	uint64_t line, offset;
 	uint64_t origins;
+	unsigned heads; /* torn lines that began in the line at hand */
 	struct pending pending[PENDING_MAX];
 	size_t n_pending;
 	struct partial partial[STREAMS];
@@ -205,8 +207,10 @@ static void find_rest(const struct pending *pending, const struct text *text, co
 	}
 	if (*has_whole || !fixed || !gctrace_item_telling(&pending->progress))
 		return;
-	/* In the middle of a line only all of the rest counts, and not behind what may itself be a
-	 * piece of the line. */
+	/* In the middle of a line only all of the rest counts, which is near its end, and not
+	 * behind what may itself be a piece of it. */
+	if (text->end - from > GCTRACE_LINE_MAX)
+		from = text->end - GCTRACE_LINE_MAX;
 	for (const char *p = from; (p = memmem(p, (size_t)(text->end - p), fixed, strlen(fixed)));
 	     p++) {
 		if (p > text->begin && strchr("0123456789.%)", p[-1]))
@@ -276,7 +280,7 @@ static void continue_pending(struct gctrace_parser *parser, const struct text *t
 		n_whole += has_whole;
 	}
 	/* A piece that fits nowhere may belong to any of them, which then lacks it. */
-	for (size_t i = n; i-- > first && !n_whole && holds_piece(text);)
+	for (size_t i = !n_whole && holds_piece(text) ? n : first; i-- > first;)
 		if (i < parser->n_pending && !has_origin(parts, n_parts, parser->pending[i].origin))
 			abandon_origin(parser, parser->pending[i].origin);
 	/* Text that only the runtime writes settles which reading is right. */
@@ -324,7 +328,8 @@ static const char *read_gc(struct gctrace_parser *parser, const struct text *tex
 	}
 	if (gctrace_item_certain(progress)) {
 		add_pending(parser, &pending);
-		continue_pending(parser, text, stop, parser->n_pending - 1);
+		if (parser->heads++ < HEADS_MAX)
+			continue_pending(parser, text, stop, parser->n_pending - 1);
 	} else {
 		add_vague(parser, &pending);
 	}
@@ -351,6 +356,7 @@ static void process_text(struct gctrace_parser *parser, const struct text *text)
 {
 	const char *p = text->begin;
 
+	parser->heads = 0;
 	if (parser->n_pending) {
 		expire(parser, text->line);
 		continue_pending(parser, text, text->begin, 0);

@@ -366,6 +366,8 @@ enum scenario {
 	RESTARTED,	/* two lives, both in the trace */
 	RESTARTED_ONE,	/* two lives, of which the trace has the second */
 	TWINS_IN_TURNS, /* two that were started at once and do the same */
+	TURNS_LONGER,	/* two in turns, and the trace covers the middle of both */
+	TWINS_LONGER,	/* the same with twins */
 	SHIFTED,	/* all numbers are wrong by one */
 	STRANGER,	/* a log of another program alone */
 	SCENARIOS,
@@ -429,6 +431,17 @@ static bool run_scenario(enum scenario scenario, uint64_t seed)
 		sims[1] = twin(&r, &sims[0], init + (uint64_t)random_between(&r, 1e5, 3e6));
 		trace_add(&model, &r, &sims[0], 0, n - 1, kind);
 		trace_add(&model, &r, &sims[1], 0, n - 1, kind);
+		log_in_turns(log, &r, sims, turns, 2, none);
+		expected = 2;
+		sure = kind == PROBES_EXACT || kind == PROBES_TIMES;
+		break;
+	case TURNS_LONGER:
+	case TWINS_LONGER:
+		init += (uint64_t)random_between(&r, 1e5, 3e6);
+		sims[1] = scenario == TWINS_LONGER ? twin(&r, &sims[0], init)
+						   : simulate(&r, init, n, other);
+		trace_add(&model, &r, &sims[0], from, to, kind);
+		trace_add(&model, &r, &sims[1], from, to, kind);
 		log_in_turns(log, &r, sims, turns, 2, none);
 		expected = 2;
 		sure = kind == PROBES_EXACT || kind == PROBES_TIMES;

@@ -302,6 +302,27 @@ static void measured(void **state)
 	gchealth_free(&list);
 }
 
+/* A program that slept for two minutes. */
+static void idle(void **state)
+{
+	struct gchealth_options options = gchealth_defaults();
+	struct gchealth_list list = {0};
+	struct gctrace_log log;
+
+	(void)state;
+	assert_null(gctrace_log_read("tests/data/gctrace/periodic1.19.log", &log));
+	assert_int_equal(log.counts[GCTRACE_GC_FORCED], 1);
+	gchealth_add_log(&list, "gc.log", &log, &options);
+	assert_int_equal(list.n, 1);
+	assert_int_equal(list.items[0].cycles, 2);
+	assert_int_equal(list.items[0].forced, 1);
+	assert_int_equal(list.items[0].periodic, 1);
+	assert_int_equal(list.items[0].n_anomalies, 0);
+	assert_float_equal(list.items[0].span, 120.002e9, 1e6);
+	gchealth_free(&list);
+	gctrace_log_free(&log);
+}
+
 static void several_lives(void **state)
 {
 	struct random r = {1};
@@ -374,7 +395,7 @@ int main(void)
 		cmocka_unit_test(figures),  cmocka_unit_test(printed),
 		cmocka_unit_test(well),	    cmocka_unit_test(provoked),
 		cmocka_unit_test(measured), cmocka_unit_test(several_lives),
-		cmocka_unit_test(from_trace),
+		cmocka_unit_test(from_trace), cmocka_unit_test(idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
