@@ -148,7 +148,12 @@ bool perfdata_sample_id(const struct perfdata_reader *reader,
 struct perfdata_writer;
 
 struct perfdata_writer_options {
-	int fd;		       /* a regular file, empty, read-write; the writer does not close it */
+	int fd; /* a regular file, empty, read-write; the writer does not close it */
+	/*
+	 * perf's pipe form instead: fd is anything that can be written to, front to back. It holds
+	 * no symbol table, no times and no compression ratio, and build ids at its end.
+	 */
+	bool pipe;
 	int compression_level; /* zstd level; 1 to 3 are worth it */
 	const struct perfdata_event *events;
 	size_t n_events;      /* events[0] is a sampling event */

@@ -204,6 +204,10 @@ bool perfdata_encode_section(struct buffer *out, enum perfdata_feature feature,
 /* The smallest published size of attrs that holds all that is set in them. */
 size_t perfdata_attr_size(const struct perfdata_event *events, size_t n_events);
 void perfdata_encode_attr(struct buffer *out, const struct perf_event_attr *attr, size_t size);
+/* The records that take the place of a header in the pipe form, and of a BUILD_ID section. */
+struct error *perfdata_put_pipe_head(struct buffer *out,
+				     const struct perfdata_writer_options *options);
+void perfdata_put_pipe_build_ids(struct buffer *out, const uint8_t *body, size_t len);
 /* The body of a COMPRESSED section. */
 void perfdata_encode_compressed(struct buffer *out, int level, uint64_t raw, uint64_t packed);
 

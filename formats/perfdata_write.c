@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * The file, in its order: header, ids, attrs, the feature sections known at the start, a copy of
- * the feature table, the data, and behind the data, where readers look for it, the feature table
+ * The file form, in its order: header, ids, attrs, the feature sections known at the start, a copy
+ * of the feature table, the data, and behind the data, where readers look for it, the feature table
  * with the sections that came later. Only this tail is ever overwritten.
  */
 
@@ -31,8 +31,9 @@ struct section {
 
 struct perfdata_writer {
 	int fd, level;
+	bool pipe;
 	struct perfdata_pack pack;
-	struct section *sections; /* by feature */
+	struct section *sections; /* by feature; in the pipe form late ones only */
 	size_t n_sections, sections_cap;
 	struct perfdata_section attrs, data; /* data: up to the last flush */
 	uint64_t attr_entry;
@@ -240,12 +241,13 @@ static void restore(struct perfdata_writer *writer)
 		return;
 }
 
-/* Writes what has been packed. On failure it stays in memory, so that a later flush may succeed. */
-static struct error *write_packed(struct perfdata_writer *writer)
+/* Data and tail of the file form; it is as it was where that fails. */
+static struct error *write_file(struct perfdata_writer *writer)
 {
 	struct buffer *out = &writer->pack.out;
 	size_t n_data = out->len;
 	uint64_t end = writer->data.offset + writer->data.size + n_data;
+	bool shorter;
 	int errnum;
 
 	put_tail(writer, out, end);
@@ -261,24 +263,47 @@ static struct error *write_packed(struct perfdata_writer *writer)
 	}
 	writer->data.size += n_data;
 	/* The tail may have become shorter than it was, by more than there are new data. */
-	if (writer->tail.len > out->len && ftruncate(writer->fd, (off_t)(end + out->len - n_data)))
-		return error_errno(errno, "cannot shorten the file");
+	shorter = writer->tail.len > out->len;
 	writer->tail.len = 0;
 	buffer_append(&writer->tail, out->data + n_data, out->len - n_data);
 	out->len = 0;
 	writer->changed = false;
+	if (shorter && ftruncate(writer->fd, (off_t)(end + writer->tail.len)))
+		return error_errno(errno, "cannot shorten the file");
 	return NULL;
 }
 
-/* ---- The interface ------------------------------------------------------------------------ */
+/* The pipe form: what is out is out, and what is not stays in memory. */
+static struct error *write_stream(int fd, struct buffer *out)
+{
+	size_t done = 0;
 
-static const enum perfdata_feature known_at_start[] = {
-	PERFDATA_FEAT_TRACING_DATA, PERFDATA_FEAT_HOSTNAME, PERFDATA_FEAT_OSRELEASE,
-	PERFDATA_FEAT_VERSION,	    PERFDATA_FEAT_ARCH,	    PERFDATA_FEAT_NRCPUS,
-	PERFDATA_FEAT_TOTAL_MEM,    PERFDATA_FEAT_CMDLINE,  PERFDATA_FEAT_EVENT_DESC,
-	PERFDATA_FEAT_SAMPLE_TIME,  PERFDATA_FEAT_CLOCKID,  PERFDATA_FEAT_COMPRESSED,
-	PERFDATA_FEAT_CLOCK_DATA,
-};
+	while (done < out->len) {
+		ssize_t n = write(fd, out->data + done, out->len - done);
+		int errnum = errno;
+
+		if (n < 0 && errnum == EINTR)
+			continue;
+		if (n < 0) {
+			memmove(out->data, out->data + done, out->len - done);
+			out->len -= done;
+			return error_errno(errnum, "cannot write on");
+		}
+		done += (size_t)n;
+	}
+	out->len = 0;
+	return NULL;
+}
+
+/* Writes what has been packed. On failure it stays in memory, so that a later flush may succeed. */
+static struct error *write_packed(struct perfdata_writer *writer)
+{
+	if (writer->pipe)
+		return write_stream(writer->fd, &writer->pack.out);
+	return write_file(writer);
+}
+
+/* ---- The interface ------------------------------------------------------------------------ */
 
 static void writer_free(struct perfdata_writer *writer)
 {
@@ -290,17 +315,17 @@ static void writer_free(struct perfdata_writer *writer)
 	free(writer);
 }
 
-static struct error *write_start(struct perfdata_writer *writer,
-				 const struct perfdata_writer_options *options)
+static struct error *start_file(struct perfdata_writer *writer,
+				const struct perfdata_writer_options *options)
 {
 	struct buffer front = {0}, header = {0};
 	int errnum;
 
-	for (size_t i = 0; i < sizeof(known_at_start) / sizeof(*known_at_start); i++) {
+	for (unsigned feature = 1; feature < PERFDATA_FEAT_BITS; feature++) {
 		struct buffer body = {0};
 
-		if (perfdata_encode_section(&body, known_at_start[i], options))
-			add_section(writer, known_at_start[i])->body = body;
+		if (perfdata_encode_section(&body, feature, options))
+			add_section(writer, feature)->body = body;
 		else
 			buffer_free(&body);
 	}
@@ -316,6 +341,18 @@ static struct error *write_start(struct perfdata_writer *writer,
 	return errnum ? error_errno(errnum, "cannot write the header") : NULL;
 }
 
+static struct error *start_pipe(struct perfdata_writer *writer,
+				const struct perfdata_writer_options *options)
+{
+	struct buffer head = {0};
+	struct error *err = perfdata_put_pipe_head(&head, options);
+
+	if (!err)
+		err = write_stream(writer->fd, &head);
+	buffer_free(&head);
+	return err;
+}
+
 struct error *perfdata_writer_new(const struct perfdata_writer_options *options,
 				  struct perfdata_writer **out)
 {
@@ -327,9 +364,10 @@ struct error *perfdata_writer_new(const struct perfdata_writer_options *options,
 	writer = xcalloc(1, sizeof(*writer));
 	writer->fd = options->fd;
 	writer->level = options->compression_level;
+	writer->pipe = options->pipe;
 	err = perfdata_pack_init(&writer->pack, writer->level);
 	if (!err)
-		err = write_start(writer, options);
+		err = options->pipe ? start_pipe(writer, options) : start_file(writer, options);
 	if (err) {
 		writer_free(writer);
 		return err;
@@ -421,6 +459,15 @@ struct error *perfdata_writer_finish(struct perfdata_writer *writer)
 {
 	struct error *err = perfdata_writer_flush(writer);
 
+	for (size_t i = 0; !err && writer->pipe && i < writer->n_sections; i++) {
+		const struct section *section = &writer->sections[i];
+
+		if (section->feature != PERFDATA_FEAT_BUILD_ID)
+			continue;
+		perfdata_put_pipe_build_ids(&writer->pack.out, section->body.data,
+					    section->body.len);
+		err = write_packed(writer);
+	}
 	writer_free(writer);
 	return err;
 }

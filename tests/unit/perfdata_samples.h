@@ -66,7 +66,7 @@ static inline struct perfdata_writer_options options_for(struct fixture *f, int 
 	};
 }
 
-static inline struct fixture *fixture_new(int level)
+static inline struct fixture *fixture_form(int level, bool pipe)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	struct perfdata_writer_options options;
@@ -85,8 +85,14 @@ static inline struct fixture *fixture_new(int level)
 	assert_true(f->fd >= 0);
 	snprintf(f->path, sizeof(f->path), "/proc/self/fd/%d", f->fd);
 	options = options_for(f, level);
+	options.pipe = pipe;
 	check(perfdata_writer_new(&options, &f->writer));
 	return f;
+}
+
+static inline struct fixture *fixture_new(int level)
+{
+	return fixture_form(level, false);
 }
 
 static inline void fixture_free(struct fixture *f)
@@ -177,7 +183,8 @@ static inline void check_info(const struct perfdata_info *info)
 	assert_int_equal(info->n_events, 2);
 	assert_string_equal(info->events[0].name, "gmt:note");
 	assert_string_equal(info->events[1].name, "gmt:second");
-	assert_int_equal(info->tracing_data_len, 23);
+	/* In a pipe they are padded. */
+	assert_int_equal(info->tracing_data_len, info->is_pipe ? 24 : 23);
 	assert_memory_equal(info->tracing_data, "not really tracing data", 23);
 	assert_true(info->has_clock_data);
 }

@@ -2,12 +2,14 @@
 
 #include "tests/unit/random.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <time.h>
 #include <zstd.h>
 
-static void round_trip(int level)
+static void round_trip(int level, bool pipe)
 {
-	struct fixture *f = fixture_new(level);
+	struct fixture *f = fixture_form(level, pipe);
 	uint64_t raw, packed;
 
 	while (f->written < 60000) {
@@ -26,14 +28,104 @@ static void round_trip(int level)
 static void test_compressed(void **state)
 {
 	(void)state;
-	round_trip(1);
-	round_trip(3);
+	round_trip(1, false);
+	round_trip(3, false);
 }
 
 static void test_uncompressed(void **state)
 {
 	(void)state;
-	round_trip(0);
+	round_trip(0, false);
+}
+
+/* Written front to back: a file of perf's pipe form, without what is only known at the end. */
+static void test_pipe_form(void **state)
+{
+	struct perfdata_build_id id = {
+		.pid = 4711, .id_len = 20, .path = (char *)"/usr/bin/server"};
+	struct fixture *f = fixture_form(1, true);
+	const struct perfdata_info *info;
+	struct perfdata_reader *reader;
+	struct perfdata_record record;
+	struct buffer ids = {0};
+
+	(void)state;
+	write_samples(f, 1000);
+	perfdata_writer_times(f->writer, 1, 2);
+	check(perfdata_writer_flush(f->writer));
+	perfdata_encode_build_ids(&ids, &id, 1);
+	perfdata_writer_feature(f->writer, PERFDATA_FEAT_BUILD_ID, ids.data, ids.len);
+	perfdata_writer_feature(f->writer, PERFDATA_FEAT_SYMTAB, "symbols", 7);
+	check(perfdata_writer_finish(f->writer));
+	check_all(f, 1000);
+	check(perfdata_open(f->path, &reader));
+	info = perfdata_info(reader);
+	assert_true(info->is_pipe);
+	assert_true(info->compressed);
+	assert_string_equal(info->version, "1.2.3");
+	assert_string_equal(info->cmdline[2], "4711");
+	assert_null(info->symtab);
+	do
+		perfdata_next(reader, &record);
+	while (record.header);
+	assert_int_equal(info->n_build_ids, 1);
+	assert_string_equal(info->build_ids[0].path, "/usr/bin/server");
+	perfdata_close(reader);
+	buffer_free(&ids);
+	fixture_free(f);
+	round_trip(0, true);
+	round_trip(1, true);
+}
+
+/* Nobody reads any more: an error, and no more memory than usual. */
+static void test_broken_pipe(void **state)
+{
+	struct fixture *f = fixture_new(0);
+	struct perfdata_writer_options options = options_for(f, 1);
+	struct perfdata_writer *writer;
+	struct error *err;
+	int ends[2];
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe(ends), 0);
+	options.pipe = true;
+	options.fd = ends[1];
+	check(perfdata_writer_new(&options, &writer));
+	close(ends[0]);
+	check(perfdata_write(writer, f->ids, 8));
+	err = perfdata_writer_flush(writer);
+	assert_non_null(err);
+	assert_int_equal(error_errnum(err), EPIPE);
+	error_free(err);
+	err = perfdata_writer_finish(writer);
+	assert_non_null(err);
+	error_free(err);
+	close(ends[1]);
+	check(perfdata_writer_finish(f->writer));
+	fixture_free(f);
+}
+
+/* A record of the pipe form has room for some 8,000 ids. */
+static void test_too_many_ids(void **state)
+{
+	struct fixture *f = fixture_new(0);
+	struct perfdata_writer_options options = options_for(f, 1);
+	uint64_t *many = xcalloc(10000, sizeof(*many));
+	struct perfdata_writer *writer;
+	struct error *err;
+
+	(void)state;
+	options.pipe = true;
+	f->events[1].ids = many;
+	f->events[1].n_ids = 10000;
+	err = perfdata_writer_new(&options, &writer);
+	assert_non_null(err);
+	assert_non_null(strstr(error_message(err), "gmt:second"));
+	error_free(err);
+	free(many);
+	check(perfdata_writer_finish(f->writer));
+	fixture_free(f);
 }
 
 /* Nothing written, and nothing flushed: both are good files without a record. */
@@ -271,10 +363,12 @@ static void test_record_sizes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compressed),    cmocka_unit_test(test_uncompressed),
-		cmocka_unit_test(test_empty),	      cmocka_unit_test(test_no_events),
-		cmocka_unit_test(test_parts),	      cmocka_unit_test(test_features),
-		cmocka_unit_test(test_late_sections), cmocka_unit_test(test_record_sizes),
+		cmocka_unit_test(test_compressed),   cmocka_unit_test(test_uncompressed),
+		cmocka_unit_test(test_pipe_form),    cmocka_unit_test(test_broken_pipe),
+		cmocka_unit_test(test_too_many_ids), cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_no_events),    cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_features),     cmocka_unit_test(test_late_sections),
+		cmocka_unit_test(test_record_sizes),
 	};
 
 	return cmocka_run_group_tests_name("perfdata", tests, NULL, NULL);
