@@ -75,8 +75,8 @@ static void join_cmdline(struct model *model, const struct perfdata_info *info)
 			buffer_u8(&text, ' ');
 		buffer_append(&text, info->cmdline[i], strlen(info->cmdline[i]));
 	}
-	model->cmdline = xstrndup((const char *)text.data, text.len);
-	buffer_free(&text);
+	buffer_u8(&text, 0);
+	model->cmdline = (char *)text.data;
 }
 
 /* What the file's own header tells; in perf's pipe form some of it comes with the records. */

@@ -4,6 +4,8 @@
 
 /* Above this every second cycle is dropped: weeks of a busy program. */
 #define MAX_CYCLES ((size_t)1 << 18)
+/* No heap has a goal of this size. */
+#define NO_GOAL (UINT64_C(1) << 60)
 
 static void thin_cycles(struct model *model)
 {
@@ -38,6 +40,12 @@ void track_gc_flush(struct track *track, struct life *life)
 	life->gc_seen = false;
 }
 
+/* With GOGC=off the runtime's goal is as large as a number can be: there is none. */
+static uint64_t goal_of(const struct event *event, enum event_field field)
+{
+	return event->v[field] < NO_GOAL ? event->v[field] : 0;
+}
+
 void track_gc_start(struct track *track, const struct event *event)
 {
 	struct life *life = track_life(track, event->pid, event->time);
@@ -50,7 +58,7 @@ void track_gc_start(struct track *track, const struct event *event)
 	life->gc.start = event->time;
 	life->gc.number = event->v[FIELD_CYCLES];
 	life->gc.heap0 = event->v[FIELD_LIVE];
-	life->gc.goal = event->v[FIELD_GOAL];
+	life->gc.goal = goal_of(event, FIELD_GOAL);
 }
 
 void track_gc_mark_term(struct track *track, const struct event *event)
@@ -92,7 +100,7 @@ static void note_heap(struct track *track, struct life *life, uint32_t ended, ui
 		return;
 	epoch = &process->epochs[(ended - life->base) / life->width];
 	epoch->heap_live = life->gc.heap2;
-	epoch->heap_goal = next_goal ? next_goal : life->gc.goal;
+	epoch->heap_goal = next_goal;
 }
 
 void track_gc_end(struct track *track, const struct event *event)
@@ -116,13 +124,16 @@ void track_gc_end(struct track *track, const struct event *event)
 	take(&life->gc.heap0, event, FIELD_HEAP0);
 	take(&life->gc.heap1, event, FIELD_HEAP1);
 	take(&life->gc.heap2, event, FIELD_HEAP2);
-	take(&life->gc.goal, event, FIELD_GOAL);
+	if (event->has & EVENT_HAS(FIELD_GOAL))
+		life->gc.goal = goal_of(event, FIELD_GOAL);
 	if (!life->gc.end)
 		life->gc.end = event->time;
 	life->gc.prof_cycle = cycle;
 	life->gc.forced = event->v[FIELD_FORCED] & 0xff;
 	life->gc.procs = (uint32_t)event->v[FIELD_PROCS];
 	if (cycle)
-		note_heap(track, life, cycle - 1, event->v[FIELD_NEXT_GOAL]);
+		note_heap(track, life, cycle - 1,
+			  event->has & EVENT_HAS(FIELD_NEXT_GOAL) ? goal_of(event, FIELD_NEXT_GOAL)
+								  : life->gc.goal);
 	add_cycle(track, life);
 }

@@ -8,7 +8,10 @@
 
 struct cursor cursor_make(const void *data, size_t len)
 {
-	return (struct cursor){.base = data, .pos = data, .end = (const uint8_t *)data + len};
+	const uint8_t *base = data;
+
+	/* No bytes may be at no place at all. */
+	return (struct cursor){.base = base, .pos = base, .end = len ? base + len : base};
 }
 
 size_t cursor_left(const struct cursor *c)

@@ -853,7 +853,7 @@ static void gc_end(struct bench *bench, uint64_t time, uint64_t number, uint64_t
 	put(&event, FIELD_HEAP0, 4000 + number);
 	put(&event, FIELD_HEAP1, 5000 + number);
 	put(&event, FIELD_HEAP2, 2000 + number);
-	put(&event, FIELD_GOAL, 8000 + number);
+	put(&event, FIELD_GOAL, number == 4 ? UINT64_MAX : 8000 + number);
 	if (number == 1)
 		put(&event, FIELD_NEXT_GOAL, 9001);
 	put(&event, FIELD_FORCED, 0xff00 | (number == 2));
@@ -889,9 +889,13 @@ static void test_gc_cycles(void **state)
 	gc_end(&bench, 2100, 2, 2);
 	gc_start(&bench, 3060, 3); /* its end is lost */
 	mark_term(&bench, 3079, 2);
-	gc_start(&bench, 4060, 4); /* the trace ends within it */
+	gc_start(&bench, 4060, 4);
+	mark_term(&bench, 4079, 3);
+	gc_end(&bench, 4100, 4, 4); /* GOGC=off: no goal */
+	gc_start(&bench, 5060, 5);  /* the trace ends within it */
 	track_finish(bench.track);
-	assert_int_equal(bench.model.n_cycles, 3);
+	assert_int_equal(bench.model.n_cycles, 4);
+	assert_int_equal(bench.model.cycles[3].goal, 0);
 	cycles = bench.model.cycles;
 	for (uint64_t i = 0; i < 3; i++) {
 		assert_int_equal(cycles[i].number, i + 1);
