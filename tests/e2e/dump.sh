@@ -48,7 +48,7 @@ analyzer_agrees() {
 		dumps+=(--pprof "$dir/$point.pb.gz")
 	done
 	"$analyze" "$dir/trace.gmt" "${dumps[@]}" >"$dir/report.txt" || return 1
-	lines=$(grep -c '100 %' "$dir/report.txt")
+	lines=$(grep -cE '100 ?%' "$dir/report.txt")
 	cat "$dir/report.txt"
 	[ "$lines" -ge $# ]
 }
