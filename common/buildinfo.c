@@ -99,13 +99,14 @@ bool buildinfo_find(const struct elf_file *file, struct buildinfo *info)
 		return true;
 	for (size_t i = 0; i < file->n_segments; i++) {
 		const struct elf_segment *seg = &file->segments[i];
+		const uint8_t *data = elf_file_segment_bytes(file, seg);
 		uint64_t first = -seg->address & (ALIGNMENT - 1);
 
 		/* Writable: a Go program that reads such blobs has the magic in its text too. */
 		if (!seg->writable)
 			continue;
 		for (uint64_t at = first; at + HEADER_SIZE <= seg->file_size; at += ALIGNMENT) {
-			if (memcmp(file->data + seg->offset + at, MAGIC, MAGIC_SIZE) == 0 &&
+			if (memcmp(data + at, MAGIC, MAGIC_SIZE) == 0 &&
 			    buildinfo_read(file, seg->address + at, info))
 				return true;
 		}

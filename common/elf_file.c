@@ -354,6 +354,12 @@ const struct elf_segment *elf_file_segment(const struct elf_file *file, uint64_t
 	return NULL;
 }
 
+const uint8_t *elf_file_segment_bytes(const struct elf_file *file,
+				      const struct elf_segment *segment)
+{
+	return segment->file_size ? file->data + segment->offset : NULL;
+}
+
 const uint8_t *elf_file_rest(const struct elf_file *file, uint64_t address, size_t *len)
 {
 	const struct elf_segment *seg = elf_file_segment(file, address);

@@ -71,6 +71,9 @@ void elf_file_close(struct elf_file *file);
 
 /* The segment that holds an address in memory; NULL where none does. */
 const struct elf_segment *elf_file_segment(const struct elf_file *file, uint64_t address);
+/* The bytes that a segment has in the file, file_size of them; NULL where it has none. */
+const uint8_t *elf_file_segment_bytes(const struct elf_file *file,
+				      const struct elf_segment *segment);
 /* The bytes at an address, in place; NULL where they are not all in the file. */
 const uint8_t *elf_file_bytes(const struct elf_file *file, uint64_t address, size_t len);
 /* As above, with all that follow in the segment: their count goes to *len. */

@@ -17,6 +17,8 @@
 /* The note that holds Go's own build id (cmd/link/internal/ld/elf.go, ELF_NOTE_GOBUILDID_TAG). */
 #define NOTE_GO_BUILD_ID 4
 
+#define OLDEST_MINOR 15
+
 static enum go_arch arch_of(uint16_t machine)
 {
 	switch (machine) {
@@ -71,11 +73,12 @@ static struct error *index_file(struct gobin *bin)
 				    "packed binary must be unpacked first");
 	gobin_names_functions(&bin->functions, &bin->pclntab);
 	gobin_version_find(bin);
-	if (bin->version.minor < 15)
+	if (bin->version.minor < OLDEST_MINOR)
 		return error_remedy(error_new("%s: built with %s", path, bin->version.text),
 				    "Go 1.15 and later are supported");
 	gobin_module_find(bin);
 	bin->arch = arch_of(bin->file->machine);
+	gobin_version_refine(bin);
 	bin->modinfo = indent(bin->buildinfo.modinfo ? bin->buildinfo.modinfo : "");
 	id = elf_file_note(bin->file, "Go", NOTE_GO_BUILD_ID, &len);
 	bin->go_build_id = id ? xstrndup((const char *)id, len) : NULL;

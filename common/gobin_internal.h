@@ -55,9 +55,12 @@ bool gobin_names_find_symbol(const struct gobin_names *names, const struct elf_s
 			     const char *name, struct elf_symbol *symbol);
 void gobin_names_free(struct gobin_names *names);
 
-/* gobin_version.c: fills version and version_text. */
+/* gobin_version.c: fills version and version_text; from code only once functions have addresses. */
 void gobin_version_find(struct gobin *bin);
+void gobin_version_refine(struct gobin *bin);
 bool gobin_version_parse(const char *text, struct go_version *version);
+/* The minor version that the functions present speak for. */
+int gobin_version_deduce(const struct gobin *bin);
 
 /* gobin_module.c: fills module, and what the pclntab needs of it. */
 void gobin_module_find(struct gobin *bin);

@@ -49,7 +49,7 @@ static uint64_t scan(const struct gobin *bin, const struct module_shape *shape)
 {
 	for (size_t i = 0; i < bin->file->n_segments; i++) {
 		const struct elf_segment *seg = &bin->file->segments[i];
-		const uint8_t *data = bin->file->data + seg->offset;
+		const uint8_t *data = elf_file_segment_bytes(bin->file, seg);
 
 		if (!seg->writable)
 			continue;

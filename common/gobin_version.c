@@ -1,5 +1,5 @@
+#include "common/code_refs.h"
 #include "common/gobin_internal.h"
-
 #include "formats/xalloc.h"
 
 #include <ctype.h>
@@ -25,6 +25,8 @@ static const struct {
 	{19, {"runtime.readGOMEMLIMIT", "runtime.(*gcCPULimiterState).accumulate"}},
 	{17, {"runtime.freeSpecial", "runtime.(*sweepLocked).sweep"}},
 };
+
+#define MAX_VERSION 1024 /* bytes of a version's text */
 
 static const int oldest_minor[] = {
 	[PCLNTAB_1_2] = 15,
@@ -85,20 +87,53 @@ static bool from_text(struct gobin *bin, const char *text, size_t len, const cha
 	return true;
 }
 
-static bool from_symbol(struct gobin *bin)
+/* Whether the Go string whose header is at an address is a version; if so it is taken. */
+static bool from_variable(struct gobin *bin, uint64_t address)
 {
-	uint64_t address, data, len;
+	uint64_t data, len;
 	const uint8_t *text;
 
-	if (!gobin_data_symbol(bin, "runtime.buildVersion", &address, NULL) ||
-	    !elf_file_u64(bin->file, address, &data) ||
-	    !elf_file_u64(bin->file, address + 8, &len) || len > 1024)
+	if (!elf_file_u64(bin->file, address, &data) ||
+	    !elf_file_u64(bin->file, address + 8, &len) || len > MAX_VERSION)
 		return false;
 	text = elf_file_bytes(bin->file, data, len);
-	return text && from_text(bin, (const char *)text, len, "runtime.buildVersion");
+	if (!text || len < 4 || (memcmp(text, "go1.", 4) != 0 && memcmp(text, "deve", 4) != 0))
+		return false;
+	return from_text(bin, (const char *)text, len, "runtime.buildVersion");
 }
 
-static int deduced_minor(const struct gobin *bin)
+static bool from_symbol(struct gobin *bin)
+{
+	uint64_t address;
+
+	return gobin_data_symbol(bin, "runtime.buildVersion", &address, NULL) &&
+	       from_variable(bin, address);
+}
+
+/* schedinit asks whether the length of buildVersion is zero, in every version. */
+static bool from_code(struct gobin *bin)
+{
+	struct code_refs refs = {0};
+	struct gobin_function fn;
+	const uint8_t *code;
+	bool found = false;
+
+	if (!gobin_function(bin, "runtime.schedinit", &fn))
+		return false;
+	code = gobin_bytes(bin, fn.address, fn.size);
+	if (code)
+		code_refs_collect(bin->arch, code, fn.size, fn.address, &refs);
+	for (size_t i = 0; i < refs.count && !found; i++) {
+		const struct code_ref *ref = &refs.items[i];
+
+		found = ref->kind == CODE_REF_LOAD && ref->size == 8 &&
+			from_variable(bin, ref->target - 8);
+	}
+	code_refs_free(&refs);
+	return found;
+}
+
+int gobin_version_deduce(const struct gobin *bin)
 {
 	struct gobin_function fn;
 
@@ -125,7 +160,20 @@ void gobin_version_find(struct gobin *bin)
 	if (bin->version.minor >= 0)
 		return;
 	bin->version.major = 1;
-	bin->version.minor = deduced_minor(bin);
+	bin->version.minor = gobin_version_deduce(bin);
 	bin->version.patch = -1;
+	bin->version.certain = false;
+}
+
+void gobin_version_refine(struct gobin *bin)
+{
+	struct go_version deduced = bin->version;
+
+	if (bin->version_text[0] || !from_code(bin))
+		return;
+	bin->version.text = bin->version_text;
+	if (bin->version.minor >= 0)
+		return;
+	bin->version.minor = deduced.minor;
 	bin->version.certain = false;
 }

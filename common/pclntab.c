@@ -208,7 +208,7 @@ bool pclntab_read(const struct elf_file *file, uint64_t address, struct pclntab 
 static bool scan_segment(const struct elf_file *file, const struct elf_segment *seg,
 			 struct pclntab *table)
 {
-	const uint8_t *data = file->data + seg->offset;
+	const uint8_t *data = elf_file_segment_bytes(file, seg);
 
 	for (uint64_t at = -seg->address & 7; at + 24 <= seg->file_size; at += 8) {
 		/* fb, fa, f0 or f1; ff ff ff; 00 00; quantum; 08 */

@@ -15,6 +15,7 @@
 #include "common/go_globals.h"
 #include "common/go_layout.h"
 #include "common/gobin.h"
+#include "common/gobin_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static void print_info(struct gobin *bin)
 	       version->certain ? "" : " (deduced)");
 	printf("text %s\nsource %s\narch %s\n", version->text, version->source,
 	       archs[gobin_arch(bin)]);
+	printf("deduced 1.%d\n", gobin_version_deduce(bin));
 	printf("pie %d\nstripped %d\nprofiling %s\n", gobin_is_pie(bin), gobin_is_stripped(bin),
 	       profiling[gobin_heap_profiling(bin)]);
 	printf("buildid %s\ngnu ", id ? id : "");

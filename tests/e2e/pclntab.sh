@@ -55,6 +55,13 @@ without_sections() {
 	dd if=/dev/zero of="$2" bs=1 seek=58 count=6 conv=notrunc status=none
 }
 
+# Blots out the mark of the build information, as some packagers do to make builds comparable.
+without_buildinfo() {
+	local at
+	at=$(LC_ALL=C grep -abo -m 1 $'\xff Go buildinf:' "$1" | tail -n 1 | cut -d: -f1)
+	[ -n "$at" ] && dd if=/dev/zero of="$1" bs=1 seek="$at" count=14 conv=notrunc status=none
+}
+
 # random_addresses COUNT FIRST LAST: hexadecimal, the same ones in every run.
 random_addresses() {
 	awk -v n="$1" -v first=$((16#$2)) -v last=$((16#$3)) 'BEGIN {
@@ -175,13 +182,17 @@ layout_differs() {
 info_differs() {
 	"$dump" info "$2" >"$work/info"
 	grep -qx "text go$1" "$work/info" || grep -E '^(text|source)' "$work/info"
+	# What would be made of it if it said nothing.
+	grep -qx "deduced $(cut -d. -f1,2 <<<"$1")" "$work/info" || grep ^deduced "$work/info"
+	[ "${3-}" = "" ] || grep -qx "source $3" "$work/info" || grep ^source "$work/info"
 }
 
-# cell NAME VERSION WHOLE STRIPPED [CODE]: CODE is of the file whose globals are decoded.
+# cell NAME VERSION WHOLE STRIPPED [CODE [SOURCE]]: CODE is the file whose globals are decoded, SOURCE
+# where its version is to be found.
 cell() {
-	local name=$1 version=$2 whole=$3 stripped=$4 code=${5:-$4} all
+	local name=$1 version=$2 whole=$3 stripped=$4 code=${5:-$4} source=${6-} all
 	all=$(
-		info_differs "$version" "$stripped"
+		info_differs "$version" "$stripped" "$source"
 		functions_differ "$whole" "$stripped"
 		lines_differ "$whole" "$stripped"
 		frames_differ "$whole" "$stripped"
@@ -241,7 +252,9 @@ test_version() {
 		cell "Go $version stripped" "$patch" "$whole" "$stripped" "$whole"
 		strip -o "$work/stripped" "$whole"
 		without_sections "$work/stripped" "$work/headless"
-		cell "Go $version without section headers" "$patch" "$whole" "$work/headless"
+		without_buildinfo "$work/headless"
+		cell "Go $version without section headers and build information" "$patch" \
+			"$whole" "$work/headless" "$work/headless" runtime.buildVersion
 	else
 		not_built plain
 	fi
