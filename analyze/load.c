@@ -180,6 +180,18 @@ static void show_progress(const struct load *load, const struct input *input, ui
 			      (double)records / 1e6);
 }
 
+/* Whether any event of the trace is a birth or a death, had there been one. */
+static bool records_heap(const struct perfdata_info *info)
+{
+	for (size_t i = 0; i < info->n_events; i++) {
+		const char *colon = info->events[i].name ? strchr(info->events[i].name, ':') : NULL;
+
+		if (colon && (!strcmp(colon, ":birth") || !strcmp(colon, ":death")))
+			return true;
+	}
+	return false;
+}
+
 static void read_records(struct load *load, const struct input *input, struct decode *decode)
 {
 	struct read *read = read_new(input->file, READ_DEFAULT_LIMIT);
@@ -227,6 +239,8 @@ static struct error *load_one(struct load *load, const struct input *input)
 	take_clock(model, perfdata_info(input->file));
 	read_records(load, input, decode);
 	take_info(load, perfdata_info(input->file));
+	if (!records_heap(perfdata_info(input->file)) && !model->births)
+		model->heap_not_recorded = true;
 	take_build_ids(model, perfdata_info(input->file));
 	warn(load, input, decode);
 	decode_free(decode);

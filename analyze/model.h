@@ -223,6 +223,8 @@ struct model {
 	char *damage; /* where reading had to stop, or NULL */
 	uint64_t events, lost_events, lost_records, out_of_order;
 	uint64_t births, deaths, duplicates;
+	/* The trace has no events of births and deaths at all: counters alone, or the heap off. */
+	bool heap_not_recorded;
 	uint64_t unmatched_deaths; /* of objects whose birth was not seen */
 	uint64_t lost_deaths;	   /* not seen: the address was given out again */
 	uint64_t throttles;

@@ -220,7 +220,12 @@ static void explain_absence(const struct report *report)
 			    "COMMAND`.");
 		return;
 	}
-	if (!process->mem_profile_rate)
+	if (model->heap_not_recorded)
+		report_wrap(
+			report, 2, 2,
+			"Births and deaths of objects were not recorded (--heap=counters or off), "
+			"so there is nothing to judge sites by: record with --heap=sampled.");
+	else if (!process->mem_profile_rate)
 		report_wrap(
 			report, 2, 2,
 			"No birth of an object was sampled: heap sampling is off in this "

@@ -121,6 +121,13 @@ static void trust_tables(const struct report *report)
 	const struct model *model = report->model;
 	size_t valid = 0;
 
+	if (model->heap_not_recorded) {
+		finding(report, TRUST_WARN,
+			"Births and deaths were not recorded (--heap=counters or off), so the %s "
+			"readings of the runtime's bucket table have nothing to be held against.",
+			units_count(model->n_checks ? model->checks[0].readings : 0).text);
+		return;
+	}
 	for (size_t i = 0; i < model->n_checks; i++) {
 		const struct table_check *check = &model->checks[i];
 		enum trust trust = !check->buckets_differing ? TRUST_GOOD
