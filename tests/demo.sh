@@ -34,7 +34,8 @@ if [ -n "$reason" ]; then
 	say "This machine permits no recording: $reason."
 	echo "   Recording needs root, or CAP_PERFMON and access to tracefs; see README.md."
 	echo "   Here is the analysis of a recording that was made elsewhere."
-	show "$bin/analyze" tests/data/sample.gmt
+	show "$bin/analyze" tests/data/sample/trace.gmt --gctrace tests/data/sample/gc.log \
+		--pprof tests/data/sample/heap.pb.gz
 	exit
 fi
 
@@ -44,6 +45,7 @@ program=$(tests/build-go.sh "$version" server) || {
 }
 mkdir -p demo
 rm -f demo/*
+: >demo/gc.log
 say "GODEBUG=gctrace=1 $bin/record -o demo/trace.gmt -- server -duration ${seconds}s 2> demo/gc.log"
 # The gctrace lines go to the log, what record says is shown as well.
 GODEBUG=gctrace=1 "$bin/record" -o demo/trace.gmt -- "$program" -duration "${seconds}s" \
@@ -61,9 +63,10 @@ dumps=()
 for dump in demo/heap-*.pb.gz demo/heap.pb.gz; do
 	[ -e "$dump" ] && dumps+=(--pprof "$dump")
 done
-show "$bin/analyze" demo/trace.gmt --gctrace demo/gc.log "${dumps[@]}" | tee demo/report.txt
+say "$bin/analyze demo/trace.gmt --gctrace demo/gc.log ${dumps[*]}"
+"$bin/analyze" demo/trace.gmt --gctrace demo/gc.log "${dumps[@]}" | tee demo/report.txt
 
-say "What the server says of itself (demo/truth.json):"
-cut -c1-"${COLUMNS:-100}" demo/truth.json
+say "What the server says that it keeps (demo/truth.json):"
+jq -r '.sites[] | "\(.function): \(.objects_kept) objects, \(.bytes_kept / 1048576 * 10 | floor | . / 10) MiB, \(.pattern)"' demo/truth.json
 say "The files:"
 ls -l demo
