@@ -170,11 +170,11 @@ uninstall:
 C_FILES      := $(wildcard */*.[ch] tests/*/*.[ch] tests/programs/*/*.[ch])
 SCRIPTS      := $(wildcard build-aux/*.sh tests/*.sh tests/*/*.sh) .ci/run
 format:
-	clang-format -i $(C_FILES)
+	@clang-format -i $(C_FILES)
 	gofmt -w tests/programs
 lint:
-	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck -x -S warning $(SCRIPTS)
+	@clang-format --dry-run -Werror $(C_FILES)
+	@shellcheck -x -S warning $(SCRIPTS)
 	@test -z "$$(gofmt -l tests/programs)" || { gofmt -d tests/programs; exit 1; }
 clean:
 	rm -rf $(BUILD) $(BIN)

@@ -25,10 +25,10 @@ counts() {
 	same "Go $version: births without their arguments" 0 "$bare"
 	bare=$(grep ':death:' "$dir/events" | grep -vcE ' p=0x[0-9a-f]+ size=[0-9]+ .*cycle=[0-9]+')
 	same "Go $version: deaths without their arguments" 0 "$bare"
-	"$analyze" "$dir/trace.gmt" -f json >"$dir/report.json" 2>"$dir/analyze.log"
+	analyzed "$dir/report.txt" "$dir/trace.gmt"
 	same "Go $version: analyze's exit status" 0 $?
-	same "Go $version: births that analyze counts" "$births" "$(jq '[.processes[].births] | add' "$dir/report.json")"
-	same "Go $version: deaths that analyze counts" "$deaths" "$(jq '[.processes[].deaths] | add' "$dir/report.json")"
+	same "Go $version: births that analyze counts" "$births" "$(awk '$1 == "process" { n += $4 } END { print n }' "$dir/report.txt.lines")"
+	same "Go $version: deaths that analyze counts" "$deaths" "$(awk '$1 == "process" { n += $5 } END { print n }' "$dir/report.txt.lines")"
 	# The last dump shows all samples but those of its own cycle.
 	sampled=$(awk '/^[0-9]+: [0-9]+ \[/ { sub(/\[/, "", $3); n += $3 } END { print n }' "$dir/end.txt")
 	within "Go $version: births against the program's own count of $sampled" \

@@ -175,3 +175,34 @@ perf_events() {
 count_events() {
 	perf script -i "$1" -F event 2>/dev/null | grep -cE "^ *gmt_[^:]*:$2:" || true
 }
+
+# analyzed REPORT ARG...: runs analyze; its report goes to the file REPORT, and as lines for tests
+# (report.awk) to REPORT.lines.
+analyzed() {
+	local report=$1 status=0
+	shift
+	COLUMNS=200 "$analyze" "$@" >"$report" 2>"$report.err" || status=$?
+	awk -f "$top/tests/e2e/report.awk" "$report" >"$report.lines"
+	return $status
+}
+
+# live_bytes REPORT: the live bytes of the first candidate, from its line "1. leak, ...: ..., live 41.2 MiB +- ...".
+live_bytes() {
+	awk '/^ *1\. / {
+		for (i = 1; i <= NF; i++)
+			if ($i == "live") {
+				scale = $(i + 2) ~ /^K/ ? 1024 : $(i + 2) ~ /^M/ ? 1048576 : $(i + 2) ~ /^G/ ? 1073741824 : 1
+				printf "%d\n", $(i + 1) * scale
+				exit
+			}
+	}' "$1"
+}
+
+# found REPORT MARK PATTERN: the report has a finding with this mark that matches.
+found() {
+	awk -F'\t' -v mark="$2" '$1 == "trust" && $2 == mark { print $3 }' "$1.lines" | grep -E "$3" ||
+		{
+			cat "$1" "$1.err"
+			return 1
+		}
+}
