@@ -111,7 +111,7 @@ const struct perfdata_info *perfdata_info(const struct perfdata_reader *reader);
 /*
  * The next record in file order; record->header is NULL at the end. Records of type 81 and 83 are
  * unpacked and never returned themselves. Damage ends the stream: *damage (owned by the reader)
- * then says where and what, and what came before it remains good.
+ * then says where and what ("at byte 104: ..."), and what came before it remains good.
  */
 void perfdata_next(struct perfdata_reader *reader, struct perfdata_record *record);
 const char *perfdata_damage(const struct perfdata_reader *reader);

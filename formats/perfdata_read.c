@@ -30,8 +30,8 @@ static __attribute__((format(printf, 3, 4))) void damaged(struct perfdata_reader
 	if (vasprintf(&what, fmt, ap) < 0)
 		what = NULL;
 	va_end(ap);
-	reader->damage = xasprintf("%s: at byte %llu: %s", reader->path, (unsigned long long)offset,
-				   what ? what : "damaged");
+	reader->damage =
+		xasprintf("at byte %llu: %s", (unsigned long long)offset, what ? what : "damaged");
 	free(what);
 }
 
