@@ -23,8 +23,8 @@
 	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | \
 	 PERF_SAMPLE_CPU | PERF_SAMPLE_RAW)
 
-/* Ring size: 4 MiB per CPU, 128 MiB in all, and never below 256 KiB per CPU. */
-#define RING_BYTES	 (4ul << 20)
+/* Ring size: 8 MiB per CPU, 128 MiB in all, and never below 256 KiB per CPU. */
+#define RING_BYTES	 (8ul << 20)
 #define RINGS_BYTES	 (128ul << 20)
 #define RING_BYTES_LEAST (256ul << 10)
 
