@@ -99,7 +99,7 @@ always:
 .PHONY: ready
 ready:
 ifeq ($(LIB_LDLIBS),)
-	@build-aux/deps.sh --check $(CACHE) >&2; \
+	@build-aux/deps.sh --check $(CACHE) build >&2; \
 		echo "the libraries are not all installed: run 'make deps'" >&2; exit 1
 endif
 $(PERF_LIBS) &:
@@ -118,7 +118,8 @@ unit: $(UNIT_TESTS)
 test: deps
 	@$(MAKE) --no-print-directory all unit-tests
 	@tests/run.sh
-demo: deps
+demo:
+	@build-aux/deps.sh $(CACHE) demo
 	@$(MAKE) --no-print-directory all
 	@tests/demo.sh
 bench: all
@@ -150,8 +151,9 @@ fuzz:
 		status=$$?; rm -rf $$seeds; [ $$status = 0 ] || exit 1; \
 	done
 
-# The names in the manual pages follow PROGRAM_PREFIX.
-MAN_NAMES     = sed -e '/^\.\(Nm\|Xr\) /s/\<\(record\|analyze\)\>/$(PROGRAM_PREFIX)\1/'
+# The names in the manual pages, and in their examples, follow PROGRAM_PREFIX.
+MAN_NAMES     = sed -e 's/^\(\.Nm\|\.Xr\) \(record\|analyze\)\>/\1 $(PROGRAM_PREFIX)\2/' \
+                    -e "/^\.Bd/,/^\.Ed/s/\(^\|[ ']\)\(record\|analyze\) /\1$(PROGRAM_PREFIX)\2 /g"
 .PHONY: install uninstall
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1

@@ -1,8 +1,10 @@
 #!/bin/bash
 # Installs what building and testing need and this machine lacks, and builds libperf.
 #
-#   deps.sh CACHE            install what is missing, build libperf into CACHE/libperf
-#   deps.sh --check CACHE    only say what is missing (exit status 1 where something is)
+#   deps.sh CACHE [PURPOSE]            install what is missing, build libperf into CACHE/libperf
+#   deps.sh --check CACHE [PURPOSE]    only say what is missing (exit status 1 where something is)
+#
+# PURPOSE: build, demo (which builds too) or test (all there is; the default).
 #
 # Says one line for each thing that it installs or builds, and nothing where all is there.
 set -euo pipefail
@@ -12,39 +14,48 @@ if [ "${1-}" = --check ]; then
 	check=yes
 	shift
 fi
-cache=${1:?usage: deps.sh [--check] CACHE}
+cache=${1:?usage: deps.sh [--check] CACHE [PURPOSE]}
+case ${2:-test} in
+build) purposes=build ;;
+demo) purposes='build|demo' ;;
+test) purposes='build|demo|test' ;;
+*)
+	echo "deps: no such purpose: $2" >&2
+	exit 2
+	;;
+esac
 
-# What is needed, how to see that it is there, the Debian package that brings it, and why.
-# The fields are separated by '|'; the test is a shell command.
+# What is needed for what purpose, how to see that it is there, the Debian package that brings it,
+# and why. The fields are separated by '|'; the test is a shell command.
 needs() {
 	cat <<-'TABLE'
-		C compiler|command -v "${CC:-gcc}"|gcc libc6-dev|compiles the programs
-		pkg-config|command -v pkg-config|pkg-config|finds the libraries
-		protoc-c|command -v protoc-c|protobuf-c-compiler|makes the pprof reader from its schema
-		libtracefs|pkg-config --exists libtracefs|libtracefs-dev|dynamic events
-		libtraceevent|pkg-config --exists libtraceevent|libtraceevent-dev|event formats
-		libelf|pkg-config --exists libelf|libelf-dev|reads binaries
-		libdw|pkg-config --exists libdw|libdw-dev|reads debug information
-		libzstd|pkg-config --exists libzstd|libzstd-dev|compresses the trace
-		capstone|pkg-config --exists capstone|libcapstone-dev|decodes instructions
-		zlib|pkg-config --exists zlib|zlib1g-dev|reads heap dumps
-		protobuf-c|pkg-config --exists libprotobuf-c|libprotobuf-c-dev|reads heap dumps
-		xxHash|pkg-config --exists libxxhash|libxxhash-dev|hash tables
-		libcurl|pkg-config --exists libcurl|libcurl4-openssl-dev|fetches heap dumps
-		kernel sources|have_kernel_sources|linux-source|libperf is built from them
-		xz|command -v xz|xz-utils|unpacks the kernel sources
-		cmocka|pkg-config --exists cmocka|libcmocka-dev|unit tests
-		go|command -v go|golang-go|test programs and the demo
-		perf|command -v perf|linux-perf|an independent reader of the traces in the tests
-		strace|command -v strace|strace|an independent clock in the tests
-		setpriv|command -v setpriv|util-linux|tests without privileges
-		readelf|command -v readelf|binutils|tests of the binary reader
-		clang|command -v clang|clang|the second compiler, and fuzzing
-		sanitizers of clang|have_clang_runtime|libclang-rt-dev|fuzzing
-		pgrep|command -v pgrep|procps|tests that attach
-		clang-format|command -v clang-format|clang-format|make format, make lint
-		shellcheck|command -v shellcheck|shellcheck|make lint
-		jq|command -v jq|jq|reads what the test programs and analyze print as JSON
+		build|C compiler|command -v "${CC:-gcc}"|gcc libc6-dev|compiles the programs
+		build|pkg-config|command -v pkg-config|pkg-config|finds the libraries
+		build|protoc-c|command -v protoc-c|protobuf-c-compiler|makes the pprof reader from its schema
+		build|libtracefs|pkg-config --exists libtracefs|libtracefs-dev|dynamic events
+		build|libtraceevent|pkg-config --exists libtraceevent|libtraceevent-dev|event formats
+		build|libelf|pkg-config --exists libelf|libelf-dev|reads binaries
+		build|libdw|pkg-config --exists libdw|libdw-dev|reads debug information
+		build|libzstd|pkg-config --exists libzstd|libzstd-dev|compresses the trace
+		build|capstone|pkg-config --exists capstone|libcapstone-dev|decodes instructions
+		build|zlib|pkg-config --exists zlib|zlib1g-dev|reads heap dumps
+		build|protobuf-c|pkg-config --exists libprotobuf-c|libprotobuf-c-dev|reads heap dumps
+		build|xxHash|pkg-config --exists libxxhash|libxxhash-dev|hash tables
+		build|libcurl|pkg-config --exists libcurl|libcurl4-openssl-dev|fetches heap dumps
+		build|kernel sources|have_kernel_sources|linux-source|libperf is built from them
+		build|xz|command -v xz|xz-utils|unpacks the kernel sources
+		test|cmocka|pkg-config --exists cmocka|libcmocka-dev|unit tests
+		demo|go|command -v go|golang-go|test programs and the demo
+		demo|perf|command -v perf|linux-perf|an independent reader of the traces in the tests
+		test|strace|command -v strace|strace|an independent clock in the tests
+		test|setpriv|command -v setpriv|util-linux|tests without privileges
+		test|readelf|command -v readelf|binutils|tests of the binary reader
+		test|clang|command -v clang|clang|the second compiler, and fuzzing
+		test|sanitizers of clang|have_clang_runtime|libclang-rt-dev|fuzzing
+		test|pgrep|command -v pgrep|procps|tests that attach
+		test|clang-format|command -v clang-format|clang-format|make format, make lint
+		test|shellcheck|command -v shellcheck|shellcheck|make lint
+		demo|jq|command -v jq|jq|reads what the test programs and analyze print as JSON
 	TABLE
 }
 
@@ -60,7 +71,7 @@ have_clang_runtime() {
 
 # Prints the rows of the table whose test fails.
 missing() {
-	needs | while IFS='|' read -r what test package why; do
+	needs | grep -E "^($purposes)\|" | while IFS='|' read -r _ what test package why; do
 		eval "$test" >/dev/null 2>&1 </dev/null || printf '%s|%s|%s\n' "$what" "$package" "$why"
 	done
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The manual pages, --help and the README tell of the same options.
+# The manual pages, --help and the README tell of the same options; what `make install` installs.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -29,4 +29,11 @@ known=$(in_help record; in_help analyze)
 for option in $(grep -oE '(^|[ `(])--[a-z][a-z-]*' "$top/README.md" | tr -d ' `(' | sort -u); do
 	check "README.md: $option exists" grep -qx -e "$option" <<<"$known"
 done
+# Installed under another root and with a prefix to the names.
+check "make install" make -s -C "$top" install DESTDIR="$work/root" PREFIX=/usr PROGRAM_PREFIX=gmt-
+same "what is installed" "usr/bin/gmt-analyze usr/bin/gmt-record usr/share/man/man1/gmt-analyze.1 usr/share/man/man1/gmt-record.1" \
+	"$(cd "$work/root" && find . -type f | sed "s|^\./||" | sort | tr "\n" " " | sed "s| \$||")"
+check "the installed program runs" "$work/root/usr/bin/gmt-record" --version
+check "the manual page has the name that is installed" \
+	grep -q "^\.Nm gmt-analyze\$" "$work/root/usr/share/man/man1/gmt-analyze.1"
 finish
