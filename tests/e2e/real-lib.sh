@@ -1,7 +1,9 @@
 # Sourced by the end-to-end tests that record real programs.
 # shellcheck shell=bash
+#
 # top and work are of lib.sh.
 # shellcheck disable=SC2154
+
 # real_program NAME: sets $program to its path. Where it cannot be had, it counts a skip and fails.
 real_program() {
 	local status=0
