@@ -1,5 +1,6 @@
 #include "analyze/units.h"
 
+#include "formats/utf8.h"
 #include "formats/xalloc.h"
 
 #include <inttypes.h>
@@ -162,21 +163,16 @@ static size_t prefix_bytes(const char *text, size_t n)
 	return i;
 }
 
-/* The length of the UTF-8 sequence at text, 0 where there is none that may be printed. */
-static size_t sequence_length(const unsigned char *text)
+/* The length of the character at text, 0 where there is none that may be printed: no UTF-8, or a
+ * control. */
+static size_t printable_length(const char *text)
 {
-	size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+	unsigned char first = (unsigned char)text[0], second;
 
-	if (text[0] < 0x20 || text[0] == 0x7f || (text[0] >= 0x80 && text[0] < 0xc2) ||
-	    text[0] > 0xf4)
+	if (first < 0x20 || first == 0x7f)
 		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	/* The C1 controls, and the halves of surrogate pairs. */
-	if ((text[0] == 0xc2 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0))
-		return 0;
-	return n;
+	second = (unsigned char)text[1];
+	return first == 0xc2 && second < 0xa0 ? 0 : utf8_length(text);
 }
 
 char *units_printable(const char *text)
@@ -185,7 +181,7 @@ char *units_printable(const char *text)
 	size_t at = 0;
 
 	while (text[at]) {
-		size_t n = sequence_length((const unsigned char *)text + at);
+		size_t n = printable_length(text + at);
 
 		if (n == 0)
 			out[at] = '?';
