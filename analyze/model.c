@@ -159,6 +159,11 @@ const char *verdict_name(enum verdict verdict)
 	return "unknown";
 }
 
+bool verdict_is_leak(enum verdict verdict)
+{
+	return verdict == VERDICT_LEAK || verdict == VERDICT_LIKELY_LEAK;
+}
+
 static uint64_t distance(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;

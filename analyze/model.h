@@ -277,6 +277,8 @@ const struct symtab_frame *model_frame(const struct model *model, const struct s
 /* The frame that names a site: the innermost that is not the runtime's own. */
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site);
 const char *verdict_name(enum verdict verdict);
+/* A leak, or likely one. */
+bool verdict_is_leak(enum verdict verdict);
 /* Wall-clock ns of a trace time, by the nearest clock pair; 0 where the trace has none. */
 uint64_t model_wall_time(const struct model *model, uint64_t time);
 /* The trace time of a wall-clock time; 0 where the trace has no clock pair. */

@@ -8,15 +8,10 @@
 
 #define MOST_FRAMES 12 /* of a stack, unless verbose */
 
-static bool is_leak(const struct candidate *candidate)
-{
-	return candidate->verdict == VERDICT_LEAK || candidate->verdict == VERDICT_LIKELY_LEAK;
-}
-
 /* Worth its evidence and stack: what leaks or may come to. */
 static bool is_suspect(const struct candidate *candidate)
 {
-	return is_leak(candidate) || candidate->verdict == VERDICT_GROWING;
+	return verdict_is_leak(candidate->verdict) || candidate->verdict == VERDICT_GROWING;
 }
 
 static const char *verdict_style(const struct report *report, enum verdict verdict)
@@ -186,7 +181,9 @@ static void print_summary(const struct report *report)
 		return;
 	for (size_t i = 0; i < model->n_candidates; i++) {
 		counts[model->candidates[i].verdict]++;
-		growth += is_leak(&model->candidates[i]) ? model->candidates[i].growth : 0;
+		growth += verdict_is_leak(model->candidates[i].verdict)
+				  ? model->candidates[i].growth
+				  : 0;
 	}
 	for (int v = 0; v <= VERDICT_TOO_LITTLE; v++)
 		if (counts[v])

@@ -1,0 +1,28 @@
+#ifndef GMT_ANALYZE_REPORT_JSON_PARTS_H
+#define GMT_ANALYZE_REPORT_JSON_PARTS_H
+
+#include "analyze/report_json.h"
+#include "formats/json.h"
+
+/* What the parts of the JSON report share. */
+struct json_report {
+	struct json json;
+	const struct model *model;
+	const struct gchealth_list *health;
+};
+
+/* A figure of which the model has 0 where it is not known; null then. */
+void report_json_known(struct json_report *report, const char *key, uint64_t value);
+/* The same for a heap goal, of which the runtime says that there is none by a huge number. */
+void report_json_goal(struct json_report *report, const char *key, uint64_t goal);
+/* An index, null where it is beyond n. */
+void report_json_index(struct json_report *report, const char *key, size_t index, size_t n);
+/* function, file and line, as members of the object that is open. */
+void report_json_frame(struct json_report *report, const struct symtab_frame *frame);
+
+/* The members of the whole, by the file they are in. */
+void report_json_candidates(struct json_report *report);
+void report_json_gc(struct json_report *report);
+void report_json_witnesses(struct json_report *report);
+
+#endif
