@@ -6,6 +6,7 @@
 #include "analyze/load.h"
 #include "analyze/options.h"
 #include "analyze/reconcile.h"
+#include "analyze/report_json.h"
 #include "analyze/report_text.h"
 #include "common/log.h"
 #include "common/progress.h"
@@ -83,8 +84,8 @@ static size_t terminal_width(FILE *out)
 	return 0;
 }
 
-static struct error *write_report(const struct analyze_options *options, FILE *out,
-				  const struct findings *findings)
+static struct error *write_text(const struct analyze_options *options, FILE *out,
+				const struct findings *findings)
 {
 	const struct report_options report = {
 		.width = terminal_width(out),
@@ -101,6 +102,18 @@ static struct error *write_report(const struct analyze_options *options, FILE *o
 		gchealth_print(&findings->health, out);
 	}
 	return ferror(out) ? error_errno(errno, "the report cannot be written") : NULL;
+}
+
+static struct error *write_report(const struct analyze_options *options, FILE *out,
+				  const struct findings *findings)
+{
+	switch (options->format) {
+	case FORMAT_JSON:
+		return report_json(out, &findings->model, &findings->health);
+	case FORMAT_TEXT:
+		break;
+	}
+	return write_text(options, out, findings);
 }
 
 /* The report takes the place of the output file as a whole, or leaves it as it was. */

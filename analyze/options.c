@@ -19,7 +19,8 @@ const char analyze_help[] =
 	"                       GODEBUG=gctrace=1; placed on the trace's clock by its GC cycles\n"
 	"      --pprof FILE     a heap dump (/debug/pprof/heap, of either form); compared with\n"
 	"                       the trace object by object at the GC cycle it describes\n"
-	"  -f, --format FORMAT  text (default)\n"
+	"  -f, --format FORMAT  text (default); json: all of it with every curve behind it, for\n"
+	"                       programs, in a form that stays\n"
 	"  -o, --output FILE    where to write the report; standard output by default\n"
 	"      --from TIME      leave out what was before, 90s, 10m or 2h into the trace:\n"
 	"      --to TIME        and what came after, as if it had been recorded from and to there\n"
@@ -77,10 +78,15 @@ static struct error *usage(const char *option, const char *value, const char *wa
 
 static struct error *parse_format(const char *text, struct analyze_options *options)
 {
-	options->format = text;
-	if (!strcmp(text, "text"))
-		return NULL;
-	return error_remedy(error_new("-f %s: no such format; there is: text", text),
+	static const char *const names[] = {[FORMAT_TEXT] = "text", [FORMAT_JSON] = "json"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!strcmp(text, names[i])) {
+			options->format = (enum analyze_format)i;
+			return NULL;
+		}
+	}
+	return error_remedy(error_new("-f %s: no such format; there are: text, json", text),
 			    "see `analyze --help`");
 }
 
@@ -177,7 +183,6 @@ struct error *analyze_options_parse(int argc, char *argv[], struct analyze_optio
 		.traces = xcalloc(n, sizeof(*options->traces)),
 		.gctraces = xcalloc(n, sizeof(*options->gctraces)),
 		.dumps = xcalloc(n, sizeof(*options->dumps)),
-		.format = "text",
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":f:o:qvh", long_options, NULL)) != -1) {

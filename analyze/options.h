@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 enum analyze_action { ANALYZE_REPORT, ANALYZE_HELP, ANALYZE_VERSION };
+enum analyze_format { FORMAT_TEXT, FORMAT_JSON };
 enum analyze_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
 /* Strings and lists of strings point into argv. */
@@ -15,7 +16,7 @@ struct analyze_options {
 	enum analyze_action action;
 	const char **traces, **gctraces, **dumps;
 	size_t n_traces, n_gctraces, n_dumps;
-	const char *format;
+	enum analyze_format format;
 	const char *output; /* NULL: standard output */
 	uint64_t from, to;  /* ns from the start of the trace; to 0: to its end */
 	uint64_t limit;	    /* memory of the process, bytes; 0 unknown */

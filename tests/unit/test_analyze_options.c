@@ -127,6 +127,10 @@ static void test_command_line(void **state)
 
 	assert_null(parse("analyze -f text -", &options));
 	assert_string_equal(options.traces[0], "-");
+	assert_int_equal(options.format, FORMAT_TEXT);
+	analyze_options_free(&options);
+	assert_null(parse("analyze --format=json a.gmt", &options));
+	assert_int_equal(options.format, FORMAT_JSON);
 	analyze_options_free(&options);
 	/* A log speaks for itself. */
 	assert_null(parse("analyze --gctrace gc.log", &options));
@@ -150,7 +154,7 @@ static void test_refusals(void **state)
 		{"analyze a.gmt --bogus", "--bogus: no such option"},
 		{"analyze a.gmt -x", "-x: no such option"},
 		{"analyze a.gmt --gctrace", "--gctrace: a value is missing"},
-		{"analyze a.gmt -f html2", "html2: no such format; there is: text"},
+		{"analyze a.gmt -f html2", "html2: no such format; there are: text, json"},
 		{"analyze a.gmt --from soon", "--from soon"},
 		{"analyze a.gmt --to 0", "--to 0"},
 		{"analyze a.gmt --from 2m --to 1m", "--from is not before --to"},
