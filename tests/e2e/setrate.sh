@@ -83,9 +83,11 @@ counters() {
 # recorder, whatever it records, reads what the killed one wrote down.
 killed() {
 	local name="Go $1, killed" dir=$2
-	start 5s "$dir/killed.json"
+	start 8s "$dir/killed.json"
 	start_record "$dir/killed.log" -q --set-rate $rate -o "$dir/killed.gmt" -p $target
-	sleep 2
+	# What the kernel has kept is written once there is enough of it.
+	check "$name: the recording has begun" \
+		wait_for 5 sh -c "[ \$(stat -c %s '$dir/killed.gmt') -gt 80000 ]"
 	kill -KILL $recorder
 	wait $recorder 2>/dev/null
 	check "$name: the program is still there" kill -0 $target
