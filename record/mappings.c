@@ -95,6 +95,32 @@ const char *mappings_name(struct mappings *mappings, uint32_t pid, uint64_t addr
 	return NULL;
 }
 
+bool mappings_same_program(const struct mappings *mappings, const struct gobin *bin, uint32_t pid,
+			   uint64_t load_bias, uint32_t other, uint64_t *other_bias)
+{
+	const struct mapping *program = NULL;
+
+	/* No other file can lie where this one does; what is no file has an offset of any kind. */
+	for (size_t i = 0; i < mappings->n && !program; i++) {
+		const struct mapping *m = &mappings->list[i];
+		const char *path = mappings->libraries[m->library].path;
+
+		if (m->pid == pid && path[0] == '/' && path[1] != '/' &&
+		    gobin_load_bias(bin, m->start, m->offset) == load_bias)
+			program = m;
+	}
+	for (size_t i = mappings->n; program && i-- > 0;) {
+		const struct mapping *m = &mappings->list[i];
+
+		if (m->pid == other && m->library == program->library &&
+		    m->offset == program->offset) {
+			*other_bias = gobin_load_bias(bin, m->start, m->offset);
+			return true;
+		}
+	}
+	return false;
+}
+
 void mappings_free(struct mappings *mappings)
 {
 	for (size_t i = 0; i < mappings->n_libraries; i++) {

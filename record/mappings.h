@@ -1,7 +1,10 @@
 #ifndef GMT_RECORD_MAPPINGS_H
 #define GMT_RECORD_MAPPINGS_H
 
+#include "common/gobin.h"
+
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +23,12 @@ void mappings_add(struct mappings *mappings, const struct perf_event_header *hea
  */
 const char *mappings_name(struct mappings *mappings, uint32_t pid, uint64_t address,
 			  const char **file);
+/*
+ * Whether `other` has mapped the file that `pid` runs, which is bin, loaded there with `load_bias`;
+ * *other_bias becomes that of the other.
+ */
+bool mappings_same_program(const struct mappings *mappings, const struct gobin *bin, uint32_t pid,
+			   uint64_t load_bias, uint32_t other, uint64_t *other_bias);
 void mappings_free(struct mappings *mappings);
 
 #endif

@@ -12,11 +12,21 @@
 
 #define MAX_FRAMES 64
 
+/* A process whose addresses are asked for. */
+struct process {
+	uint32_t pid;
+	struct gobin *bin; /* NULL: not known before the end of the pass */
+	uint64_t load_bias;
+	struct map seen; /* addresses that were met */
+};
+
 /* What one pass over the trace knows. */
 struct collector {
 	const struct symbols_options *options;
 	struct symtab *table;
-	struct map *seen; /* by target: addresses that are settled */
+	struct process *processes; /* the targets, then what they started */
+	size_t n, cap;
+	struct map by_pid; /* index + 1 */
 	struct mappings *mappings;
 };
 
@@ -30,39 +40,69 @@ static size_t lookup(struct gobin *bin, uint64_t address, struct symtab_frame *f
 	return gobin_frames(bin, address - 1, frames, MAX_FRAMES);
 }
 
-static void collect(struct collector *c, size_t target, uint64_t address)
+static void resolve(struct collector *c, const struct process *process, uint64_t address)
 {
-	const struct target *t = &c->options->targets[target];
 	struct symtab_frame frames[MAX_FRAMES];
-	bool fresh;
-	size_t n;
+	size_t n = lookup(process->bin, address - process->load_bias, frames);
 
-	map_put(&c->seen[target], address, &fresh);
-	if (!address || !fresh)
-		return;
-	n = lookup(t->bin, address - c->options->load_biases[target], frames);
 	if (!n) {
 		frames[0] = (struct symtab_frame){.file = ""};
 		frames[0].function =
-			mappings_name(c->mappings, (uint32_t)t->pid, address - 1, &frames[0].file);
+			mappings_name(c->mappings, process->pid, address - 1, &frames[0].file);
 		n = frames[0].function != NULL;
 	}
 	if (n)
-		symtab_add(c->table, (uint32_t)t->pid, address, frames, n);
+		symtab_add(c->table, process->pid, address, frames, n);
 }
 
-/* The target with this pid; SIZE_MAX where it is none of them. */
-static size_t target_of(const struct collector *c, uint32_t pid)
+static void collect(struct collector *c, struct process *process, uint64_t address)
 {
-	for (size_t i = 0; i < c->options->n_targets; i++) {
-		if ((uint32_t)c->options->targets[i].pid == pid)
-			return i;
-	}
-	return SIZE_MAX;
+	bool fresh;
+
+	if (!address)
+		return;
+	map_put(&process->seen, address, &fresh);
+	if (fresh && process->bin)
+		resolve(c, process, address);
 }
 
-static void collect_array(struct collector *c, size_t target, const struct symbols_array *array,
-			  const struct perfdata_sample *sample)
+static struct process *process_of(struct collector *c, uint32_t pid)
+{
+	bool fresh;
+	uint64_t *at = map_put(&c->by_pid, pid, &fresh);
+
+	if (fresh) {
+		xgrow(c->processes, c->cap, c->n + 1);
+		c->processes[c->n++] = (struct process){.pid = pid};
+		*at = c->n;
+	}
+	return &c->processes[*at - 1];
+}
+
+/*
+ * What a target starts may be the same program again. That its file is mapped is known at the end
+ * only: records of several CPUs lie one behind the other in the trace.
+ */
+static void resolve_started(struct collector *c, struct process *process)
+{
+	const struct symbols_options *options = c->options;
+	uint64_t address, value;
+	size_t position = 0;
+
+	for (size_t i = 0; i < options->n_targets && !process->bin; i++) {
+		const struct target *t = &options->targets[i];
+
+		if (mappings_same_program(c->mappings, t->bin, (uint32_t)t->pid,
+					  options->load_biases[i], process->pid,
+					  &process->load_bias))
+			process->bin = t->bin;
+	}
+	while (process->bin && map_next(&process->seen, &position, &address, &value))
+		resolve(c, process, address);
+}
+
+static void collect_array(struct collector *c, struct process *process,
+			  const struct symbols_array *array, const struct perfdata_sample *sample)
 {
 	for (unsigned i = 0; i < array->count; i++) {
 		size_t at = array->offset + i * sizeof(uint64_t);
@@ -71,11 +111,12 @@ static void collect_array(struct collector *c, size_t target, const struct symbo
 		if (at + sizeof(address) > sample->raw_len)
 			return;
 		memcpy(&address, sample->raw + at, sizeof(address));
-		collect(c, target, address);
+		collect(c, process, address);
 	}
 }
 
-static void collect_note(struct collector *c, size_t target, const struct perfdata_sample *sample)
+static void collect_note(struct collector *c, struct process *process,
+			 const struct perfdata_sample *sample)
 {
 	struct note note;
 
@@ -83,7 +124,7 @@ static void collect_note(struct collector *c, size_t target, const struct perfda
 		return;
 	if (note.kind == NOTE_BUCKET) {
 		for (size_t i = 0; i < note.bucket.n_stack; i++)
-			collect(c, target, note.bucket.stack[i]);
+			collect(c, process, note.bucket.stack[i]);
 	}
 	note_free(&note);
 }
@@ -91,20 +132,21 @@ static void collect_note(struct collector *c, size_t target, const struct perfda
 static void collect_sample(struct collector *c, const struct perfdata_sample *sample)
 {
 	const struct symbols_options *options = c->options;
-	size_t target = target_of(c, sample->pid);
+	struct process *process;
 
-	if (target == SIZE_MAX || !sample->event || !sample->event->name)
+	if (!sample->event || !sample->event->name)
 		return;
+	process = process_of(c, sample->pid);
 	for (size_t i = 0; i < sample->n_callchain; i++) {
 		if (sample->callchain[i] < PERF_CONTEXT_MAX)
-			collect(c, target, sample->callchain[i]);
+			collect(c, process, sample->callchain[i]);
 	}
 	for (size_t i = 0; i < options->n_arrays; i++) {
 		if (strcmp(options->arrays[i].event, sample->event->name) == 0)
-			collect_array(c, target, &options->arrays[i], sample);
+			collect_array(c, process, &options->arrays[i], sample);
 	}
 	if (strcmp(sample->event->name, NOTE_EVENT_NAME) == 0)
-		collect_note(c, target, sample);
+		collect_note(c, process, sample);
 }
 
 struct error *symbols_collect(const char *trace_path, const struct symbols_options *options,
@@ -120,7 +162,12 @@ struct error *symbols_collect(const char *trace_path, const struct symbols_optio
 		return err;
 	c.table = symtab_new();
 	c.mappings = mappings_new();
-	c.seen = xcalloc(options->n_targets, sizeof(*c.seen));
+	for (size_t i = 0; i < options->n_targets; i++) {
+		struct process *process = process_of(&c, (uint32_t)options->targets[i].pid);
+
+		process->bin = options->targets[i].bin;
+		process->load_bias = options->load_biases[i];
+	}
 	for (perfdata_next(reader, &record); record.header; perfdata_next(reader, &record)) {
 		mappings_add(c.mappings, record.header);
 		if (record.header->type == PERF_RECORD_SAMPLE &&
@@ -128,11 +175,16 @@ struct error *symbols_collect(const char *trace_path, const struct symbols_optio
 			collect_sample(&c, &sample);
 	}
 	perfdata_close(reader);
+	for (size_t i = 0; i < c.n; i++) {
+		if (!c.processes[i].bin)
+			resolve_started(&c, &c.processes[i]);
+	}
 	symtab_encode(c.table, out);
 	symtab_free(c.table);
-	for (size_t i = 0; i < options->n_targets; i++)
-		map_free(&c.seen[i]);
-	free(c.seen);
+	for (size_t i = 0; i < c.n; i++)
+		map_free(&c.processes[i].seen);
+	free(c.processes);
+	map_free(&c.by_pid);
 	mappings_free(c.mappings);
 	return NULL;
 }

@@ -58,7 +58,6 @@ serves() {
 	check "$name: it ends" wait_for 20 sh -c "! kill -0 $recorder"
 	wait "$recorder" || status=$?
 	within "$name: exit status" $status 0 $((128 + 15))
-	complete
 }
 
 # births LOW: how many were recorded, by the summary of the recorder.
@@ -135,6 +134,7 @@ if real_program $name; then
 		"$port" >"$work/prometheus.yml"
 	serves "http://127.0.0.1:$port/metrics" "$program" --config.file="$work/prometheus.yml" \
 		--storage.tsdb.path="$work/tsdb" --web.listen-address="127.0.0.1:$port"
+	complete
 	births 20
 fi
 
@@ -146,6 +146,7 @@ if real_program $name; then
 		--listen-client-urls "http://127.0.0.1:$port" --advertise-client-urls "http://127.0.0.1:$port" \
 		--listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
 		--initial-cluster "default=http://127.0.0.1:$peer"
+	complete
 	births 20
 fi
 
@@ -156,6 +157,7 @@ if real_program $name; then
 	cp "$work/js/m1.js" "$work/www"
 	printf '{\n\tadmin off\n}\nhttp://127.0.0.1:%s {\n\troot * %s\n\tencode gzip\n\tfile_server\n}\n' "$port" "$work/www" >"$work/Caddyfile"
 	serves "http://127.0.0.1:$port/m1.js" "$program" run --config "$work/Caddyfile" --adapter caddyfile
+	complete
 	births 3
 fi
 
@@ -170,9 +172,18 @@ if real_program $name; then
 		-e "s,<listenAddress>default,<listenAddress>tcp://127.0.0.1:$(free_port)," \
 		-e 's,<stunServer>default,<stunServer>127.0.0.1:9,' \
 		"$work/sync/config.xml"
-	# Without the second variable it starts itself once more, as a child that does the work.
-	STNOUPGRADE=1 STMONITORED=yes serves "http://127.0.0.1:$port/" "$program" serve --home "$work/sync" \
-		--no-browser --gui-address="127.0.0.1:$port"
+	# With the second variable it is one process.
+	STNOUPGRADE=1 STMONITORED=yes serves "http://127.0.0.1:$port/" "$program" serve \
+		--home "$work/sync" --no-browser --gui-address="127.0.0.1:$port"
+	complete
 	births 3
+	# Without it, it starts itself once more, as a child that does the work.
+	name=syncthing-child
+	STNOUPGRADE=1 serves "http://127.0.0.1:$port/" "$program" serve \
+		--home "$work/sync" --no-browser --gui-address="127.0.0.1:$port"
+	"$analyze" -v --top 100000 "$work/$name.gmt" >"$work/$name.txt" 2>"$work/analyze.log"
+	within "$name: processes with births" "$(grep -c '^process [0-9]* /' "$work/$name.txt")" 2 3
+	check "$name: the child's database has a name" grep -q 'memdb.New' "$work/$name.txt"
+	same "$name: the report names every site" "" "$(grep -F '[unknown]' "$work/$name.txt" | head -n 5)"
 fi
 finish
