@@ -29,7 +29,44 @@ struct findings {
 	struct gchealth_list health;
 };
 
-static struct error *read_logs(const struct analyze_options *options, struct findings *findings)
+/* What one log tells; the log is freed. */
+static void use_log(struct findings *findings, bool has_trace, const char *name,
+		    struct gctrace_log *log)
+{
+	const struct gchealth_options health = gchealth_defaults();
+
+	if (has_trace)
+		align_gctrace_log(&findings->model, name, log);
+	gchealth_add_log(&findings->health, name, log, &health);
+	gctrace_log_free(log);
+}
+
+/* The lines that the recorder took from the standard error of the processes. False: none. */
+static bool use_recorded_logs(struct findings *findings, const struct log *log)
+{
+	struct model *model = &findings->model;
+	bool used = false;
+
+	for (size_t i = 0; i < model->n_gctrace_texts; i++) {
+		const struct gctrace_text *text = &model->gctrace_texts[i];
+		char *name = xasprintf("%s, process %u", model->trace_path,
+				       model->processes[text->process].pid);
+		struct gctrace_log lines;
+
+		gctrace_log_parse(text->text.data, text->text.len, &lines);
+		used |= lines.n_entries != 0;
+		use_log(findings, true, name, &lines);
+		if (text->left_out)
+			log_warn(log, "%s: %llu gctrace lines were left out: it holds too many",
+				 name, (unsigned long long)text->left_out);
+		free(name);
+	}
+	return used;
+}
+
+/* Logs that are named take the place of the lines in the trace, which may be the same. */
+static struct error *read_logs(const struct analyze_options *options, const struct log *messages,
+			       struct findings *findings)
 {
 	const struct gchealth_options health = gchealth_defaults();
 
@@ -38,13 +75,10 @@ static struct error *read_logs(const struct analyze_options *options, struct fin
 		struct gctrace_log log;
 
 		TRY(gctrace_log_read(path, &log));
-		if (options->n_traces)
-			align_gctrace_log(&findings->model, path, &log);
-		gchealth_add_log(&findings->health, path, &log, &health);
-		gctrace_log_free(&log);
+		use_log(findings, options->n_traces, path, &log);
 	}
 	/* A log tells more than the trace of the same cycles. */
-	if (!options->n_gctraces)
+	if (!options->n_gctraces && !use_recorded_logs(findings, messages))
 		gchealth_add_trace(&findings->health, &findings->model, &health);
 	return NULL;
 }
@@ -60,7 +94,7 @@ static struct error *find_out(const struct analyze_options *options, struct log 
 		TRY(reconcile_load(model, options->dumps[i]));
 	if (options->n_traces)
 		TRY(load_traces(options->traces, options->n_traces, &load, model));
-	TRY(read_logs(options, findings));
+	TRY(read_logs(options, log, findings));
 	reconcile_dumps(model);
 	judge(model, &(struct judge_options){.memory_limit = options->limit});
 	return NULL;

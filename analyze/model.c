@@ -80,6 +80,9 @@ void model_free(struct model *model)
 	for (size_t i = 0; i < model->n_texts; i++)
 		free(model->texts[i]);
 	free(model->texts);
+	for (size_t i = 0; i < model->n_gctrace_texts; i++)
+		buffer_free(&model->gctrace_texts[i].text);
+	free(model->gctrace_texts);
 	symtab_free(model->symbols);
 	snapshots_free(model->snapshots);
 	free_alignments(model);

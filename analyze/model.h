@@ -11,14 +11,16 @@
  * scaleHeapSample); bytes named `sampled` are plain sums over the samples.
  */
 
+#include "formats/bytes.h"
 #include "formats/symtab.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define MODEL_MAX_EPOCHS 1024
-#define MODEL_AGES	 64 /* ages in GC cycles 0..62; the last holds everything older */
+#define MODEL_MAX_EPOCHS  1024
+#define MODEL_MAX_GCTRACE ((size_t)64 << 20) /* bytes of gctrace lines kept of a trace */
+#define MODEL_AGES	  64 /* ages in GC cycles 0..62; the last holds everything older */
 
 /* A distinct run of return addresses, innermost first. */
 struct stack {
@@ -250,6 +252,13 @@ struct model {
 	size_t n_checks, cap_checks;
 	char **texts; /* remarks of the recorder */
 	size_t n_texts, cap_texts;
+	/* gctrace lines that the recorder took from standard error, by process */
+	struct gctrace_text {
+		uint32_t process;
+		struct buffer text; /* as a log would have them */
+		uint64_t left_out;  /* lines beyond MODEL_MAX_GCTRACE */
+	} * gctrace_texts;
+	size_t n_gctrace_texts, cap_gctrace_texts;
 	struct symtab *symbols; /* from the trace; may be NULL */
 	/* Added by align */
 	struct gctrace_alignment *alignments;

@@ -50,6 +50,33 @@ static void add_text(struct model *model, const char *text)
 	model->texts[model->n_texts++] = xstrdup(text);
 }
 
+static struct gctrace_text *gctrace_text(struct model *model, struct life *life)
+{
+	if (life->gctrace_text == NONE) {
+		life->gctrace_text = (uint32_t)model->n_gctrace_texts++;
+		xgrow(model->gctrace_texts, model->cap_gctrace_texts, model->n_gctrace_texts);
+		model->gctrace_texts[life->gctrace_text] = (struct gctrace_text){
+			.process = life->process,
+		};
+	}
+	return &model->gctrace_texts[life->gctrace_text];
+}
+
+static void add_gctrace(struct track *track, uint64_t time, const struct note_gctrace *note)
+{
+	struct life *life = track_life_of_note(track, note->pid, time);
+	struct gctrace_text *text = gctrace_text(track->model, life);
+	size_t len = strlen(note->text);
+
+	if (len >= MODEL_MAX_GCTRACE - track->gctrace_bytes) {
+		text->left_out++;
+		return;
+	}
+	buffer_append(&text->text, note->text, len);
+	buffer_u8(&text->text, '\n');
+	track->gctrace_bytes += len + 1;
+}
+
 static bool within(const struct track *track, uint64_t time)
 {
 	return time >= track->options.from && (!track->options.to || time <= track->options.to);
@@ -78,6 +105,9 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 		break;
 	case NOTE_TEXT:
 		add_text(track->model, note->text.text);
+		break;
+	case NOTE_GCTRACE:
+		add_gctrace(track, time, &note->gctrace);
 		break;
 	}
 }

@@ -44,8 +44,9 @@ struct life {
 	uint32_t process; /* index into model.processes */
 	uint32_t pid;
 	bool finished;
-	int go_minor;	  /* of go1.N; -1 unknown */
-	int special_kind; /* of a heap sample's special record; -1 not known yet */
+	uint32_t gctrace_text; /* index into model.gctrace_texts; NONE */
+	int go_minor;	       /* of go1.N; -1 unknown */
+	int special_kind;      /* of a heap sample's special record; -1 not known yet */
 
 	/* Epochs: each holds `width` cycles, the first begins at `base` */
 	bool has_cycle;
@@ -134,6 +135,7 @@ struct track {
 	struct map pending_of; /* tid -> index into pending */
 
 	struct tablecheck *check;
+	size_t gctrace_bytes; /* in model.gctrace_texts */
 	bool finished;
 };
 

@@ -119,6 +119,13 @@ void note_put_text(struct buffer *out, const struct note_text *note)
 	put_string(out, note->text, NOTE_MAX_TEXT);
 }
 
+void note_put_gctrace(struct buffer *out, const struct note_gctrace *note)
+{
+	put_header(out, NOTE_GCTRACE);
+	buffer_u32(out, note->pid);
+	put_string(out, note->text, NOTE_MAX_TEXT);
+}
+
 static void get_clock(struct cursor *c, struct note_clock *note)
 {
 	note->monotonic = cursor_u64(c);
@@ -212,6 +219,12 @@ static void get_text(struct cursor *c, struct note_text *note)
 	note->text = cursor_cstring(c);
 }
 
+static void get_gctrace(struct cursor *c, struct note_gctrace *note)
+{
+	note->pid = cursor_u32(c);
+	note->text = cursor_cstring(c);
+}
+
 bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 {
 	struct cursor c = cursor_make(raw, len);
@@ -243,6 +256,9 @@ bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 		break;
 	case NOTE_TEXT:
 		get_text(&c, &note->text);
+		break;
+	case NOTE_GCTRACE:
+		get_gctrace(&c, &note->gctrace);
 		break;
 	default:
 		c.failed = true;

@@ -24,6 +24,7 @@ enum note_kind {
 	NOTE_TABLE = 4,	  /* struct note_table: one part of a reading of the bucket table */
 	NOTE_RSS = 5,	  /* struct note_rss */
 	NOTE_TEXT = 6,	  /* struct note_text: the probe plan, remarks of the recorder */
+	NOTE_GCTRACE = 7, /* struct note_gctrace */
 };
 
 /* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
@@ -94,6 +95,12 @@ struct note_text {
 	const char *text;
 };
 
+/* A line that GODEBUG=gctrace=1 wrote to standard error, taken when the sample's time says. */
+struct note_gctrace {
+	uint32_t pid;	  /* whose standard error it is */
+	const char *text; /* without the newline */
+};
+
 /* Encoders append header and body to out. A note must stay below 60,000 bytes. */
 void note_put_clock(struct buffer *out, const struct note_clock *note);
 void note_put_process(struct buffer *out, const struct note_process *note);
@@ -101,6 +108,7 @@ void note_put_bucket(struct buffer *out, const struct note_bucket *note);
 void note_put_table(struct buffer *out, const struct note_table *note);
 void note_put_rss(struct buffer *out, const struct note_rss *note);
 void note_put_text(struct buffer *out, const struct note_text *note);
+void note_put_gctrace(struct buffer *out, const struct note_gctrace *note);
 
 #define NOTE_TABLE_MAX_ENTRIES 700 /* in one part */
 
@@ -114,6 +122,7 @@ struct note {
 		struct note_table table;   /* entries are owned */
 		struct note_rss rss;
 		struct note_text text;
+		struct note_gctrace gctrace;
 	};
 };
 

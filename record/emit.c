@@ -70,6 +70,27 @@ void emit_plan(struct recording *r, size_t i)
 		emit_text(r, pid, xasprintf("loss: %s", plan->losses[k]));
 }
 
+void emit_gctrace(struct recording *r)
+{
+	uint32_t pid = (uint32_t)r->targets[0].pid;
+	struct tee_line *lines;
+	size_t n;
+
+	if (!r->tee)
+		return;
+	lines = stderr_tee_take(r->tee, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct buffer payload = {0};
+
+		note_put_gctrace(&payload,
+				 &(struct note_gctrace){.pid = pid, .text = lines[i].text});
+		emit_note(r, pid, lines[i].time, &payload);
+		buffer_free(&payload);
+		free(lines[i].text);
+	}
+	free(lines);
+}
+
 /* Everything in the rings goes to the file, as one round. */
 void emit_rings(struct recording *r)
 {

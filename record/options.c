@@ -29,6 +29,9 @@ const char options_help[] =
 	"                       the end (this writes runtime.MemProfileRate in the program)\n"
 	"      --min-size BYTES with --heap=all: leave out smaller allocations, in the kernel\n"
 	"      --every N        with --heap=all: record one allocation of N, in the kernel\n"
+	"      --gctrace[=FILE] run COMMAND with GODEBUG=gctrace=1 and keep the GC's lines, with\n"
+	"                       their times, in the trace (and in FILE); its standard error\n"
+	"                       passes through untouched\n"
 	"      --check          say what works here, and the remedy for what does not\n"
 	"      --list           print the probes, with address, instruction and reason\n"
 	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little)\n"
@@ -43,11 +46,20 @@ const char options_help[] =
 	"\n"
 	"Examples:\n"
 	"  record -p $(pgrep myserver) -d 10m -o /tmp/trace.gmt   a production process\n"
-	"  GODEBUG=gctrace=1 record -- ./myserver 2> gc.log       a program from its start\n"
+	"  record --gctrace -- ./myserver                         a program from its start\n"
 	"  go test -exec 'record -o trace.gmt --' ./pkg           a test\n"
-	"  analyze trace.gmt --gctrace gc.log                     then, anywhere\n";
+	"  analyze trace.gmt                                      then, anywhere\n";
 
-enum { OPT_HEAP = 256, OPT_LIST, OPT_CHECK, OPT_VERSION, OPT_SET_RATE, OPT_MIN_SIZE, OPT_EVERY };
+enum {
+	OPT_HEAP = 256,
+	OPT_LIST,
+	OPT_CHECK,
+	OPT_VERSION,
+	OPT_SET_RATE,
+	OPT_MIN_SIZE,
+	OPT_EVERY,
+	OPT_GCTRACE,
+};
 
 static const struct option long_options[] = {
 	{"output", required_argument, NULL, 'o'},
@@ -57,6 +69,7 @@ static const struct option long_options[] = {
 	{"set-rate", required_argument, NULL, OPT_SET_RATE},
 	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
 	{"every", required_argument, NULL, OPT_EVERY},
+	{"gctrace", optional_argument, NULL, OPT_GCTRACE},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"list", no_argument, NULL, OPT_LIST},
 	{"compress", required_argument, NULL, 'z'},
@@ -152,6 +165,12 @@ static struct error *parse_option(int opt, struct record_options *options)
 			return usage("--every", optarg, "not a number from 1 up");
 		options->every = number;
 		return NULL;
+	case OPT_GCTRACE:
+		if (optarg && !*optarg)
+			return usage("--gctrace", "=", "the name of the file is missing");
+		options->gctrace = true;
+		options->gctrace_file = optarg;
+		return NULL;
 	case OPT_CHECK:
 		options->action = ACTION_CHECK;
 		return NULL;
@@ -191,6 +210,12 @@ static struct error *check_target(int argc, const struct record_options *options
 		return NULL;
 	if (options->action == ACTION_CHECK && !options->n_pids && optind >= argc)
 		return NULL;
+	if (options->n_pids && options->gctrace)
+		return error_remedy(
+			error_new("--gctrace needs a program that is started: the standard error "
+				  "of a running one cannot be had"),
+			"start it through record: `record --gctrace -- COMMAND`; or give its log "
+			"to the analyzer: `analyze TRACE --gctrace FILE`");
 	if (options->n_pids && optind < argc)
 		return error_remedy(error_new("both -p and a command were given"),
 				    "give one of them: `record -p PID` or `record -- COMMAND`");

@@ -62,3 +62,15 @@ struct error *output_create(const char *path, int *fd)
 	give_to_user(*fd);
 	return NULL;
 }
+
+struct error *output_append(const char *path, int *fd)
+{
+	*fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (*fd >= 0) {
+		give_to_user(*fd);
+		return NULL;
+	}
+	if (errno == EEXIST)
+		*fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+	return *fd < 0 ? error_errno(errno, "%s: cannot be written", path) : NULL;
+}

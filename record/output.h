@@ -12,4 +12,7 @@ struct error *output_create(const char *path, int *fd);
 /* True where a file could be created at path; else an error. Leaves nothing behind. */
 struct error *output_check(const char *path);
 
+/* Opens a text that lines are appended to; a new one belongs to the same user. */
+struct error *output_append(const char *path, int *fd);
+
 #endif

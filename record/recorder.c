@@ -113,6 +113,7 @@ static bool set_pending_rates(struct recording *r)
 static void run(struct recording *r)
 {
 	uint64_t next_tick = r->started + TICK_NS, next_table = r->started + TABLE_NS;
+	const int fds[] = {r->signal_fd, r->tee ? stderr_tee_fd(r->tee) : -1};
 
 	while (!r->stop && !r->ended) {
 		uint64_t now = watch_now();
@@ -120,9 +121,10 @@ static void run(struct recording *r)
 
 		if (set_pending_rates(r))
 			until = now + 1000000;
-		session_wait(r->session, r->signal_fd,
+		session_wait(r->session, fds, sizeof(fds) / sizeof(*fds),
 			     now < until ? (int)((until - now) / 1000000 + 1) : 0);
 		handle_signals(r);
+		emit_gctrace(r);
 		emit_rings(r);
 		now = watch_now();
 		if (r->deadline && now >= r->deadline)
@@ -163,11 +165,31 @@ static void take_time(void)
 
 /* ---- After it ------------------------------------------------------------------------------ */
 
+/* What a command that has ended left of its standard error belongs to the recording. */
+static void finish_gctrace(struct recording *r)
+{
+	uint64_t left_out;
+
+	if (!r->tee)
+		return;
+	if (r->child_ended && !stderr_tee_ended(r->tee))
+		log_warn(r->log,
+			 "a process that %s started still has its standard error open; what "
+			 "it writes from now on is lost",
+			 r->targets[0].exe);
+	emit_gctrace(r);
+	left_out = stderr_tee_left_out(r->tee);
+	if (left_out)
+		log_warn(r->log, "%lu gctrace lines came too fast and are not in the trace",
+			 left_out);
+}
+
 /* The last readings come before the events stop, so that every counted change has its event. */
 static void finish(struct recording *r)
 {
 	struct error *err;
 
+	finish_gctrace(r);
 	read_targets(r, true, true);
 	session_disable(r->session);
 	for (size_t i = 0; i < r->n_targets; i++) {
@@ -304,7 +326,7 @@ static struct error *prepare(struct recording *r, int *status)
 	TRY(setup_targets(r, status));
 	/* First the child, which must not inherit what we do with signals. */
 	if (r->options->command)
-		TRY(target_fork(&r->targets[0], r->options->command));
+		TRY(setup_command(r));
 	TRY(catch_signals(r));
 	TRY(setup_events(r));
 	TRY(setup_session(r));
@@ -329,6 +351,8 @@ static struct error *start(struct recording *r, int *status)
 	r->started = watch_now();
 	if (r->options->duration_ms)
 		r->deadline = r->started + r->options->duration_ms * 1000000;
+	if (r->tee)
+		TRY(stderr_tee_start(r->tee));
 	if (r->options->command) {
 		TRY(target_release(&r->targets[0], status));
 	} else {
@@ -342,6 +366,27 @@ static struct error *start(struct recording *r, int *status)
 	read_targets(r, true, false);
 	emit_flush(r);
 	return NULL;
+}
+
+/* What is read and not yet written may have to wait for who reads it; a signal gives up on that. */
+static void close_stderr(struct recording *r)
+{
+	struct signalfd_siginfo info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (r->tee && r->signal_fd >= 0) {
+		/* What came before is dealt with. */
+		while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info))
+			;
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+	}
+	stderr_tee_free(r->tee);
+	if (r->gctrace_fd >= 0)
+		close(r->gctrace_fd);
 }
 
 static void recording_free(struct recording *r)
@@ -360,6 +405,7 @@ static void recording_free(struct recording *r)
 		target_close(&r->targets[i]);
 		plan_free(&r->plans[i]);
 	}
+	close_stderr(r);
 	if (probes_close(r->probes))
 		log_warn(r->log, "some events could not be removed from tracefs; the next recorder "
 				 "will");
@@ -407,7 +453,8 @@ static struct error *record(struct recording *r, int *status)
 
 struct error *recorder_run(const struct record_options *options, const struct log *log, int *status)
 {
-	struct recording r = {.options = options, .log = log, .out_fd = -1, .signal_fd = -1};
+	struct recording r = {
+		.options = options, .log = log, .out_fd = -1, .signal_fd = -1, .gctrace_fd = -1};
 	struct error *err;
 
 	*status = EXIT_RECORD_FAILED;
@@ -418,7 +465,7 @@ struct error *recorder_run(const struct record_options *options, const struct lo
 
 struct error *recorder_list(const struct record_options *options, int *status)
 {
-	struct recording r = {.options = options, .out_fd = -1, .signal_fd = -1};
+	struct recording r = {.options = options, .out_fd = -1, .signal_fd = -1, .gctrace_fd = -1};
 	struct error *err;
 
 	*status = EXIT_RECORD_FAILED;
@@ -433,7 +480,7 @@ struct error *recorder_list(const struct record_options *options, int *status)
 
 struct error *recorder_check(const struct record_options *options, int *status)
 {
-	struct recording r = {.options = options, .out_fd = -1, .signal_fd = -1};
+	struct recording r = {.options = options, .out_fd = -1, .signal_fd = -1, .gctrace_fd = -1};
 	bool ok = check_machine(stdout);
 	struct error *err = NULL;
 

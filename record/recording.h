@@ -12,6 +12,7 @@
 #include "record/options.h"
 #include "record/probes.h"
 #include "record/session.h"
+#include "record/stderr_tee.h"
 #include "record/symbols.h"
 #include "record/target.h"
 #include "record/watch.h"
@@ -33,6 +34,8 @@ struct recording {
 	struct perfdata_writer *writer;
 	struct symbols_array *arrays; /* the stk fields of the births */
 	size_t n_arrays;
+	struct stderr_tee *tee; /* --gctrace; else NULL */
+	int gctrace_fd;		/* its FILE; -1: none */
 	int out_fd, signal_fd;
 	char *journal; /* of --set-rate */
 	uint64_t started, deadline;
@@ -47,6 +50,8 @@ struct recording {
 
 /* Finds the targets, opens their binaries and makes their plans. *status: as recorder_run. */
 struct error *setup_targets(struct recording *r, int *status);
+/* Forks the command, with what --gctrace does to its surroundings. */
+struct error *setup_command(struct recording *r);
 /* Creates the events of all plans, and adds the tracepoints, under the lock on tracefs. */
 struct error *setup_events(struct recording *r);
 /* Opens them on every thread of every target. */
@@ -63,6 +68,8 @@ void emit_note(void *recording, uint32_t pid, uint64_t time, const struct buffer
 void emit_clock(struct recording *r);
 /* What was installed on target i and what could not be, so that the trace explains itself. */
 void emit_plan(struct recording *r, size_t i);
+/* The gctrace lines that have come. */
+void emit_gctrace(struct recording *r);
 /* Everything in the rings goes to the file, as one round. */
 void emit_rings(struct recording *r);
 /* Makes what was written safe against our own death. */

@@ -309,14 +309,16 @@ const struct perfdata_event *session_events(const struct session *session, size_
 	return session->events;
 }
 
-void session_wait(struct session *session, int fd, int timeout_ms)
+void session_wait(struct session *session, const int *fds, size_t n_fds, int timeout_ms)
 {
-	struct pollfd fds[session->n_wake_fds + 1];
+	struct pollfd all[session->n_wake_fds + n_fds];
+	size_t n = 0;
 
 	for (size_t i = 0; i < session->n_wake_fds; i++)
-		fds[i] = (struct pollfd){.fd = session->wake_fds[i], .events = POLLIN};
-	fds[session->n_wake_fds] = (struct pollfd){.fd = fd, .events = POLLIN};
-	poll(fds, session->n_wake_fds + 1, timeout_ms);
+		all[n++] = (struct pollfd){.fd = session->wake_fds[i], .events = POLLIN};
+	for (size_t i = 0; i < n_fds; i++)
+		all[n++] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	poll(all, n, timeout_ms);
 }
 
 static void count_sample(struct session_counts *counts, const struct perf_event_header *header)

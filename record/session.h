@@ -41,8 +41,8 @@ void session_disable(struct session *session);
 /* What was opened, in order, for the file's header. Event 0 samples. Owned by the session. */
 const struct perfdata_event *session_events(const struct session *session, size_t *n);
 
-/* Waits until a ring fills, fd becomes readable or the time is over. */
-void session_wait(struct session *session, int fd, int timeout_ms);
+/* Waits until a ring fills, one of fds (-1: none) becomes readable or the time is over. */
+void session_wait(struct session *session, const int *fds, size_t n_fds, int timeout_ms);
 
 /* Counts over everything read so far. */
 struct session_counts {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define ATTACH_TRIES	5
 #define FAMILY_OF_CALLS 5
@@ -44,6 +45,24 @@ struct error *setup_targets(struct recording *r, int *status)
 			      &r->plans[i]));
 	}
 	return NULL;
+}
+
+struct error *setup_command(struct recording *r)
+{
+	struct target_surroundings surroundings = {.stderr_fd = -1};
+	char *godebug = NULL;
+	struct error *err;
+
+	if (r->options->gctrace_file)
+		TRY(output_append(r->options->gctrace_file, &r->gctrace_fd));
+	if (r->options->gctrace) {
+		TRY(stderr_tee_new(STDERR_FILENO, r->gctrace_fd, &r->tee));
+		surroundings.stderr_fd = stderr_tee_child_fd(r->tee);
+		surroundings.godebug = godebug = godebug_with_gctrace(getenv("GODEBUG"));
+	}
+	err = target_fork(&r->targets[0], r->options->command, &surroundings);
+	free(godebug);
+	return err;
 }
 
 static bool same_file(int a, int b)

@@ -110,11 +110,15 @@ struct error *target_open_bin(struct target *target)
 }
 
 /* The child: waits for the word, then becomes the command. Never returns. */
-static void child_main(int release_fd, int exec_fd, const char *exe, char *const argv[])
+static void child_main(int release_fd, int exec_fd, const char *exe, char *const argv[],
+		       const struct target_surroundings *surroundings)
 {
 	char word;
 	int errnum;
 
+	if ((surroundings->godebug && setenv("GODEBUG", surroundings->godebug, 1) != 0) ||
+	    (surroundings->stderr_fd >= 0 && dup2(surroundings->stderr_fd, STDERR_FILENO) < 0))
+		_exit(EXIT_RECORD_FAILED);
 	/* The recorder died or gave up before it let go: there is nothing to run. */
 	if (read(release_fd, &word, 1) != 1)
 		_exit(EXIT_RECORD_FAILED);
@@ -125,7 +129,8 @@ static void child_main(int release_fd, int exec_fd, const char *exe, char *const
 	_exit(EXIT_CANNOT_EXECUTE);
 }
 
-struct error *target_fork(struct target *target, char *const argv[])
+struct error *target_fork(struct target *target, char *const argv[],
+			  const struct target_surroundings *surroundings)
 {
 	int release[2], exec[2];
 
@@ -139,7 +144,7 @@ struct error *target_fork(struct target *target, char *const argv[])
 	target->pid = fork();
 	if (target->pid == 0) {
 		close(release[1]);
-		child_main(release[0], exec[1], target->exe, argv);
+		child_main(release[0], exec[1], target->exe, argv, surroundings);
 	}
 	close(release[0]);
 	close(exec[1]);

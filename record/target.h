@@ -29,8 +29,15 @@ enum { EXIT_RECORD_FAILED = 125, EXIT_CANNOT_EXECUTE = 126, EXIT_NOT_FOUND = 127
  */
 struct error *target_find_command(char *const argv[], struct target *target, int *status);
 
+/* What a command gets instead of what we have ourselves. */
+struct target_surroundings {
+	int stderr_fd;	     /* its standard error; -1: ours */
+	const char *godebug; /* its GODEBUG; NULL: ours */
+};
+
 /* Forks the child that will exec argv once target_release is called. */
-struct error *target_fork(struct target *target, char *const argv[]);
+struct error *target_fork(struct target *target, char *const argv[],
+			  const struct target_surroundings *surroundings);
 
 /*
  * Lets the child exec and waits until it has, and until its executable is mapped. *status becomes

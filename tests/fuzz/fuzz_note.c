@@ -27,6 +27,9 @@ static void encode(struct buffer *out, const struct note *note)
 	case NOTE_TEXT:
 		note_put_text(out, &note->text);
 		break;
+	case NOTE_GCTRACE:
+		note_put_gctrace(out, &note->gctrace);
+		break;
 	}
 }
 

@@ -195,6 +195,23 @@ static void test_text(void **state)
 	buffer_free(&buf);
 }
 
+static void test_gctrace(void **state)
+{
+	struct note_gctrace gctrace = {.pid = 9,
+				       .text = "gc 1 @0.012s 2%: 0.01+0.2+0.003 ms clock"};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_gctrace(&buf, &gctrace);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_GCTRACE);
+	assert_int_equal(note.gctrace.pid, 9);
+	assert_string_equal(note.gctrace.text, gctrace.text);
+	note_free(&note);
+	buffer_free(&buf);
+}
+
 /* Whatever the recorder puts in, a note fits a sample, and a text is cut between characters. */
 static void test_size_limit(void **state)
 {
@@ -334,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_rss),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_gctrace),
 		cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_swapped),
 		cmocka_unit_test(test_foreign),

@@ -57,6 +57,21 @@ static void test_pids(void **state)
 	options_free(&options);
 }
 
+static void test_gctrace(void **state)
+{
+	char plain[] = "record --gctrace -- prog", file[] = "record --gctrace=gc.log -- prog";
+	struct record_options options;
+
+	(void)state;
+	assert_null(parse(&options, plain));
+	assert_true(options.gctrace);
+	assert_null(options.gctrace_file);
+	assert_string_equal(options.command[0], "prog");
+	assert_null(parse(&options, file));
+	assert_true(options.gctrace);
+	assert_string_equal(options.gctrace_file, "gc.log");
+}
+
 static void test_refusals(void **state)
 {
 	static const char *const lines[] = {
@@ -73,6 +88,8 @@ static void test_refusals(void **state)
 		"record -m 100 -p 1",
 		"record --heap some -p 1",
 		"record --nonsense -p 1",
+		"record --gctrace -p 1",
+		"record --gctrace= -- prog",
 		"record -p",
 	};
 
@@ -114,9 +131,8 @@ static void test_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command),
-		cmocka_unit_test(test_pids),
-		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_command),	  cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_gctrace),	  cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_durations),
 	};
 

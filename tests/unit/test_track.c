@@ -1349,6 +1349,59 @@ static void test_table_unstable(void **state)
 	assert_false(check.valid);
 }
 
+static void gctrace_note(struct bench *bench, uint64_t time, uint32_t pid, const char *text)
+{
+	struct event event = event_at(EVENT_NOTE, time, pid);
+
+	event.note.kind = NOTE_GCTRACE;
+	event.note.gctrace = (struct note_gctrace){.pid = pid, .text = text};
+	track_event(bench->track, &event);
+}
+
+/* Each process has a log of its own, in order, whatever window is looked at. */
+static void test_gctrace_lines(void **state)
+{
+	const struct model *model;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 50, 60);
+	process_note(&bench, 1, "go1.27.4", false, 524288);
+	gctrace_note(&bench, 2, PID, "gc 1 @1s");
+	gctrace_note(&bench, 3, PID + 1, "gc 7 @1s");
+	gctrace_note(&bench, 90, PID, "gc 2 @2s");
+	track_finish(bench.track);
+	model = &bench.model;
+	assert_int_equal(model->n_gctrace_texts, 2);
+	assert_int_equal(model->processes[model->gctrace_texts[0].process].pid, PID);
+	assert_int_equal(model->gctrace_texts[0].text.len, 18);
+	assert_memory_equal(model->gctrace_texts[0].text.data, "gc 1 @1s\ngc 2 @2s\n", 18);
+	assert_int_equal(model->processes[model->gctrace_texts[1].process].pid, PID + 1);
+	assert_memory_equal(model->gctrace_texts[1].text.data, "gc 7 @1s\n", 9);
+	assert_int_equal(model->gctrace_texts[0].left_out, 0);
+	bench_close(&bench);
+}
+
+/* What is kept of them has a limit, and what lies beyond it is counted. */
+static void test_gctrace_limit(void **state)
+{
+	char *line = xmalloc(1u << 20);
+	struct bench bench;
+
+	(void)state;
+	memset(line, 'x', (1u << 20) - 1);
+	line[(1u << 20) - 1] = '\0';
+	bench_open(&bench, 0, 0);
+	for (int i = 0; i < 70; i++)
+		gctrace_note(&bench, 1, PID, line);
+	track_finish(bench.track);
+	assert_in_range(bench.model.gctrace_texts[0].text.len, MODEL_MAX_GCTRACE - (1u << 20),
+			MODEL_MAX_GCTRACE);
+	assert_in_range(bench.model.gctrace_texts[0].left_out, 6, 7);
+	bench_close(&bench);
+	free(line);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1379,6 +1432,8 @@ int main(void)
 		cmocka_unit_test(test_table_bounds),
 		cmocka_unit_test(test_table_gaps),
 		cmocka_unit_test(test_table_unstable),
+		cmocka_unit_test(test_gctrace_lines),
+		cmocka_unit_test(test_gctrace_limit),
 	};
 
 	return cmocka_run_group_tests_name("track", tests, NULL, NULL);

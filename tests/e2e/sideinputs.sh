@@ -1,0 +1,121 @@
+#!/bin/bash
+# What a recording takes beside its events. Standard error under --gctrace: every byte passes, a
+# terminal stays one, GODEBUG is kept, and the trace alone holds the aligned log.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_recording
+go_program system stderr || finish
+
+# The truth is what the program was told to write, which it also writes into a file.
+every_byte() {
+	"$record" -q --gctrace -o "$work/bytes.gmt" -- "$program" -bytes 3000000 \
+		-copy "$work/bytes.want" -status 7 >"$work/bytes.out" 2>"$work/bytes.got"
+	same "the exit status is the command's" 7 $?
+	check "every byte of its standard error passes, NULs and all" \
+		cmp "$work/bytes.want" "$work/bytes.got"
+	same "no terminal: GODEBUG has gctrace, and nothing else" \
+		"terminal=false godebug=gctrace=1" "$(cat "$work/bytes.out")"
+}
+
+# While its reader sleeps the program writes it all and goes on; the reader then gets it.
+slow_reader() {
+	local finished reader
+	mkfifo "$work/fifo"
+	(
+		exec <"$work/fifo"
+		sleep 4
+		cat >"$work/slow.got"
+	) &
+	reader=$!
+	{
+		"$record" -q --gctrace -o "$work/slow.gmt" -- "$program" -bytes 3000000 \
+			-copy "$work/slow.want" -done "$work/slow.done"
+	} >"$work/slow.out" 2>"$work/fifo" &
+	background+=($!)
+	finished=no
+	wait_for 3 [ -e "$work/slow.done" ] && finished=yes
+	[ -s "$work/slow.got" ] && finished="too late"
+	same "a reader that sleeps does not stop the program" yes "$finished"
+	wait $reader
+	check "a slow reader gets every byte" cmp "$work/slow.want" "$work/slow.got"
+}
+
+# Nobody reads: what would have been written is gone, and the program is none the wiser.
+no_reader() {
+	"$record" -q --gctrace -o "$work/none.gmt" -- "$program" -bytes 3000000 -status 3 \
+		2> >(exec true) >"$work/none.out"
+	same "nobody reads: the exit status is the command's" 3 $?
+}
+
+terminal() {
+	script -qec "$record -q --gctrace -o $work/pty.gmt -- $program -bytes 4000 -lines \
+		-copy $work/pty.want -status 5" /dev/null >"$work/pty.out" </dev/null
+	same "under a terminal: exit status" 5 $?
+	same "under a terminal its standard error is one" "terminal=true godebug=gctrace=1" \
+		"$(head -n 1 "$work/pty.out" | tr -d '\r')"
+	tail -n +2 "$work/pty.out" | tr -d '\r' >"$work/pty.got"
+	check "and shows every byte" cmp "$work/pty.want" "$work/pty.got"
+	same "with each newline made one for a terminal once" "$(grep -c . "$work/pty.out")" \
+		"$(grep -c $'[^\r]\r$' "$work/pty.out")"
+}
+
+placed() {
+	tr -s ' \n' ' ' <"$1" | grep -o 'gctrace time [^;]*'
+}
+
+# The lines lie between bytes of others, some in the middle of a line.
+lines() {
+	local found
+	GODEBUG=madvdontneed=1 "$record" -q --gctrace="$work/gc.log" -o "$work/lines.gmt" -- \
+		"$program" -bytes 5000 -lines -cycles 40 -pause 20ms \
+		>"$work/lines.out" 2>"$work/lines.err"
+	same "GODEBUG of the user is kept" "terminal=false godebug=madvdontneed=1,gctrace=1" \
+		"$(cat "$work/lines.out")"
+	found=$(grep -ao 'gc [0-9]* @.*' "$work/lines.err")
+	same "gctrace lines in standard error" 40 "$(grep -c . <<<"$found")"
+	same "FILE has the same lines" "$found" "$(cat "$work/gc.log")"
+	perf script -i "$work/lines.gmt" >"$work/lines.perf" 2>"$work/lines.perf.err"
+	same "the trace has the same lines" "$found" \
+		"$(awk -f "$top/tests/e2e/gctrace-notes.awk" "$work/lines.perf")"
+	same "perf has nothing to say against it" "" "$(cat "$work/lines.perf.err")"
+	"$analyze" "$work/lines.gmt" >"$work/lines.txt" 2>&1
+	same "the trace alone gives the aligned log" 1 "$(tr -s ' \n' ' ' <"$work/lines.txt" |
+		grep -c 'gc 1 to 40: placed by GC events, 40 of 40 lines match a cycle')"
+	"$analyze" "$work/lines.gmt" --gctrace "$work/gc.log" >"$work/by-file.txt" 2>&1
+	same "as exactly as the log itself" "$(placed "$work/by-file.txt")" \
+		"$(placed "$work/lines.txt")"
+}
+
+# A process that goes on with the command's standard error does not hold the recorder up.
+orphan() {
+	local pid
+	"$record" --gctrace -o "$work/orphan.gmt" -- "$program" -bytes 10 -orphan -status 4 \
+		>"$work/orphan.out" 2>"$work/orphan.err"
+	same "with an orphan: exit status" 4 $?
+	pid=$(sed -n 's/^orphan //p' "$work/orphan.out")
+	background+=("$pid")
+	check "with an orphan: not waited for" kill -0 "$pid"
+	same "with an orphan: said" 1 "$(grep -ac 'still has its standard error open' "$work/orphan.err")"
+}
+
+# What a recording leaves out of a running command goes on to pass.
+after_recording() {
+	"$record" -q -d 300ms --gctrace -o "$work/after.gmt" -- "$program" -bytes 30000 -cycles 10 \
+		-pause 100ms -lines -copy "$work/after.want" -status 6 \
+		>"$work/after.out" 2>"$work/after.err"
+	same "a recording that ends first: exit status" 6 $?
+	check "a recording that ends first: every byte passes" \
+		cmp "$work/after.want" <(perl -0pe 's/gc \d+ @[^\n]*\n//g' "$work/after.err")
+}
+
+every_byte
+slow_reader
+no_reader
+terminal
+lines
+orphan
+after_recording
+"$record" --gctrace -p $$ -o "$work/attach.gmt" 2>"$work/attach.err"
+same "a running program: refused" 125 $?
+check "a running program: why, and what to do" grep -q -- '--gctrace -- COMMAND' "$work/attach.err"
+finish
