@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* As diff and grep have it; 1 is for a gate that was tripped. */
@@ -150,6 +151,28 @@ static struct error *write_report(const struct analyze_options *options, FILE *o
 	return write_text(options, out, findings);
 }
 
+/* Devices and pipes are written to; only a regular file can be replaced. */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+static struct error *write_special(const struct analyze_options *options,
+				   const struct findings *findings)
+{
+	FILE *out = fopen(options->output, "we");
+	struct error *err;
+
+	if (!out)
+		return error_errno(errno, "%s: cannot be written", options->output);
+	err = error_context(write_report(options, out, findings), "%s", options->output);
+	if (fclose(out) && !err)
+		err = error_errno(errno, "%s: cannot be written", options->output);
+	return err;
+}
+
 /* The report takes the place of the output file as a whole, or leaves it as it was. */
 static struct error *write_file(const struct analyze_options *options,
 				const struct findings *findings)
@@ -178,7 +201,8 @@ static struct error *write_output(const struct analyze_options *options,
 	struct error *err;
 
 	if (options->output && strcmp(options->output, "-"))
-		return write_file(options, findings);
+		return is_special(options->output) ? write_special(options, findings)
+						   : write_file(options, findings);
 	err = write_report(options, stdout, findings);
 	if (!err && fflush(stdout))
 		err = error_errno(errno, "standard output");

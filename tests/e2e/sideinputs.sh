@@ -12,7 +12,9 @@ every_byte() {
 		-copy "$work/bytes.want" -status 7 >"$work/bytes.out" 2>"$work/bytes.got"
 	same "the exit status is the command's" 7 $?
 	check "every byte of its standard error passes, NULs and all" \
-		cmp "$work/bytes.want" "$work/bytes.got"
+		cmp "$work/bytes.want" <(head -c 3000000 "$work/bytes.got")
+	same "behind it stands nothing but what record itself says" "" \
+		"$(tail -c +3000001 "$work/bytes.got" | grep -v '^record: ')"
 	same "no terminal: GODEBUG has gctrace, and nothing else" \
 		"terminal=false godebug=gctrace=1" "$(cat "$work/bytes.out")"
 }
@@ -81,6 +83,12 @@ lines() {
 	"$analyze" "$work/lines.gmt" >"$work/lines.txt" 2>&1
 	same "the trace alone gives the aligned log" 1 "$(tr -s ' \n' ' ' <"$work/lines.txt" |
 		grep -c 'gc 1 to 40: placed by GC events, 40 of 40 lines match a cycle')"
+	mkfifo "$work/report"
+	cat "$work/report" >"$work/piped.txt" &
+	"$analyze" "$work/lines.gmt" -o "$work/report" 2>&1
+	wait $!
+	check "a report into a pipe: it is written to, not replaced" \
+		cmp "$work/piped.txt" "$work/lines.txt"
 	"$analyze" "$work/lines.gmt" --gctrace "$work/gc.log" >"$work/by-file.txt" 2>&1
 	same "as exactly as the log itself" "$(placed "$work/by-file.txt")" \
 		"$(placed "$work/lines.txt")"
