@@ -215,13 +215,11 @@ static int64_t unmapped(const struct process *process, struct life *life, uint64
 	return -(int64_t)accessible;
 }
 
-static int64_t moved_brk(struct life *life, uint64_t asked, uint64_t result)
+/* A brk that is refused, or asks for 0, returns the end as it is. */
+static int64_t moved_brk(struct life *life, uint64_t result)
 {
 	uint64_t before = life->brk;
 
-	/* A brk that fails returns the old end; so does one that asks for 0. */
-	if (asked && asked != result)
-		return 0;
 	life->brk = result;
 	return before ? (int64_t)(result - before) : 0;
 }
@@ -252,7 +250,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 		break;
 	case SYSCALL_BRK:
 		process->brk_calls++;
-		delta = moved_brk(life, args[0], (uint64_t)result);
+		delta = moved_brk(life, (uint64_t)result);
 		break;
 	case SYSCALL_MADVISE:
 		process->madvise_calls++;

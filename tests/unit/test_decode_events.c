@@ -2,81 +2,7 @@
 
 #include "analyze/load.h"
 #include "formats/note.h"
-#include "formats/tracing_data.h"
-#include "tests/unit/trace.h"
-
-/*
- * Formats as a 6.18 kernel has them for dynamic events; older ones print the array's length.
- * An event's id is the config of its attr.
- */
-#define COMMON                                                                         \
-	"\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"         \
-	"\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n"         \
-	"\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n" \
-	"\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
-
-static const char birth_format[] =
-	"name: birth\nID: 501\nformat:\n" COMMON
-	"\tfield:unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 p;\toffset:16;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 b;\toffset:24;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 size;\toffset:32;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 nstk;\toffset:40;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 stk[];\toffset:48;\tsize:32;\tsigned:0;\n"
-	"\tfield:u64 goid;\toffset:80;\tsize:8;\tsigned:0;\n"
-	"\tfield:u32 cycle;\toffset:88;\tsize:4;\tsigned:0;\n\n"
-	"print fmt: \"(%lx) p=0x%Lx\", REC->__probe_ip, REC->p\n";
-
-/* Fields are packed, not aligned. */
-static const char death_format[] =
-	"name: death\nID: 502\nformat:\n" COMMON
-	"\tfield:unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 p;\toffset:16;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 size;\toffset:24;\tsize:8;\tsigned:0;\n"
-	"\tfield:u8 kind;\toffset:32;\tsize:1;\tsigned:0;\n"
-	"\tfield:u64 b;\toffset:33;\tsize:8;\tsigned:0;\n\n"
-	"print fmt: \"(%lx)\", REC->__probe_ip\n";
-
-/* A kernel of 2021 with the length in the array's type, and a signed field. */
-static const char old_birth_format[] =
-	"name: birth\nID: 503\nformat:\n" COMMON
-	"\tfield:unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;\n"
-	"\tfield:s16 size;\toffset:16;\tsize:2;\tsigned:1;\n"
-	"\tfield:u64 nstk;\toffset:18;\tsize:8;\tsigned:0;\n"
-	"\tfield:u64 stk[2];\toffset:26;\tsize:16;\tsigned:0;\n\n"
-	"print fmt: \"(%lx)\", REC->__probe_ip\n";
-
-static const char gc_end_format[] =
-	"name: gc_end\nID: 504\nformat:\n" COMMON
-	"\tfield:unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;\n"
-	"\tfield:u32 numgc;\toffset:16;\tsize:4;\tsigned:0;\n"
-	"\tfield:s64 sweep_term;\toffset:20;\tsize:8;\tsigned:1;\n"
-	"\tfield:u8 forced;\toffset:28;\tsize:1;\tsigned:0;\n"
-	"\tfield:s32 procs;\toffset:29;\tsize:4;\tsigned:1;\n\n"
-	"print fmt: \"(%lx)\", REC->__probe_ip\n";
-
-/* A birth whose stack comes from the kernel. */
-static const char chain_format[] = "name: birth\nID: 505\nformat:\n" COMMON "\tfield:unsigned long "
-				   "__probe_ip;\toffset:8;\tsize:8;\tsigned:0;\n"
-				   "\tfield:u64 p;\toffset:16;\tsize:8;\tsigned:0;\n\n"
-				   "print fmt: \"(%lx)\", REC->__probe_ip\n";
-
-static const char mmap_format[] =
-	"name: sys_enter_mmap\nID: 601\nformat:\n" COMMON
-	"\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n"
-	"\tfield:unsigned long addr;\toffset:16;\tsize:8;\tsigned:0;\n"
-	"\tfield:unsigned long len;\toffset:24;\tsize:8;\tsigned:0;\n"
-	"\tfield:unsigned long prot;\toffset:32;\tsize:8;\tsigned:0;\n"
-	"\tfield:unsigned long flags;\toffset:40;\tsize:8;\tsigned:0;\n"
-	"\tfield:unsigned long fd;\toffset:48;\tsize:8;\tsigned:0;\n"
-	"\tfield:unsigned long off;\toffset:56;\tsize:8;\tsigned:0;\n\n"
-	"print fmt: \"addr: 0x%08lx, len: 0x%08lx\", ((unsigned long)(REC->addr)), "
-	"((unsigned long)(REC->len))\n";
-
-static const char exit_format[] = "name: sys_exit_mmap\nID: 602\nformat:\n" COMMON
-				  "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n"
-				  "\tfield:long ret;\toffset:16;\tsize:8;\tsigned:1;\n\n"
-				  "print fmt: \"0x%lx\", REC->ret\n";
+#include "tests/unit/trace_formats.h"
 
 enum {
 	ID_DUMMY = 1000,
@@ -91,25 +17,6 @@ enum {
 	ID_NO_FORMAT,
 	ID_CHAIN,
 };
-
-static void put_formats(struct buffer *b)
-{
-	trace_begin_formats(b, 3);
-	trace_begin_system(b, "gmt_77", 5);
-	trace_put_file(b, chain_format);
-	trace_put_file(b, birth_format);
-	trace_put_file(b, death_format);
-	trace_put_file(b, old_birth_format);
-	trace_put_file(b, gc_end_format);
-	trace_begin_system(b, "syscalls", 2);
-	trace_put_file(b, mmap_format);
-	trace_put_file(b, exit_format);
-	trace_begin_system(b, "other", 1);
-	trace_put_file(b, "name: birth\nID: 700\nformat:\n" COMMON
-			  "\tfield:__data_loc char[] name;\toffset:16;\tsize:4;\tsigned:1;\n"
-			  "\tfield:u64 p;\toffset:8;\tsize:8;\n\nprint fmt: \"\"\n");
-	trace_end_formats(b);
-}
 
 static void begin(struct trace *trace)
 {
@@ -506,103 +413,6 @@ static void test_kernel_records(void **state)
 	stop(&trace, &reading);
 }
 
-/* ---- Tracing data ------------------------------------------------------------------------ */
-
-static void test_tracing_data(void **state)
-{
-	const char *system, *name;
-	struct tracing_field field;
-	struct tracing_data *tracing;
-	struct buffer b = {0};
-
-	(void)state;
-	put_formats(&b);
-	trace_ok(tracing_data_parse(b.data, b.len, &tracing));
-	assert_true(tracing_data_event(tracing, 502, &system, &name));
-	assert_string_equal(system, "gmt_77");
-	assert_string_equal(name, "death");
-	assert_true(tracing_data_event(tracing, 601, &system, &name));
-	assert_string_equal(system, "syscalls");
-	assert_false(tracing_data_event(tracing, 1, &system, &name));
-	assert_false(tracing_data_event(tracing, UINT64_MAX, &system, &name));
-	assert_true(tracing_data_field(tracing, 501, "stk", &field));
-	assert_int_equal(field.offset, 48);
-	assert_int_equal(field.size, 32);
-	assert_true(tracing_data_field(tracing, 503, "stk", &field));
-	assert_int_equal(field.size, 16);
-	assert_true(tracing_data_field(tracing, 503, "size", &field));
-	assert_true(field.is_signed);
-	assert_false(tracing_data_field(tracing, 501, "none", &field));
-	/* As the kernel writes strings: the field says where they are. */
-	assert_true(tracing_data_field(tracing, 700, "name", &field));
-	assert_true(field.is_dynamic);
-	assert_int_equal(field.size, 4);
-	assert_true(tracing_data_field(tracing, 700, "p", &field));
-	assert_false(field.is_signed); /* not told */
-	assert_int_equal(field.offset, 8);
-	assert_false(tracing_data_field(tracing, 9, "p", &field));
-	tracing_data_free(tracing);
-	buffer_free(&b);
-}
-
-static void test_tracing_data_cut(void **state)
-{
-	struct tracing_data *tracing;
-	struct buffer b = {0};
-
-	(void)state;
-	put_formats(&b);
-	/* The two empty sections at the end are not needed. */
-	for (size_t len = 0; len < b.len - 8; len++) {
-		uint8_t *copy = malloc(len ? len : 1);
-		struct error *err;
-
-		memcpy(copy, b.data, len);
-		err = tracing_data_parse(copy, len, &tracing);
-		assert_non_null(err);
-		assert_null(tracing);
-		error_free(err);
-		free(copy);
-	}
-	buffer_free(&b);
-}
-
-/* Any byte changed: parsed or refused, and fields stay within bounds. */
-static void test_tracing_data_hostile(void **state)
-{
-	static const char *const names[] = {"p", "b", "size", "nstk", "stk", "cycle", "addr"};
-	uint64_t seed = 88172645463325252u;
-	struct buffer b = {0};
-
-	(void)state;
-	put_formats(&b);
-	for (unsigned round = 0; round < 20000; round++) {
-		struct tracing_data *tracing = NULL;
-		uint8_t *copy = malloc(b.len);
-		struct error *err;
-
-		memcpy(copy, b.data, b.len);
-		for (unsigned i = 0; i <= round % 4; i++) {
-			seed ^= seed << 13;
-			seed ^= seed >> 7;
-			seed ^= seed << 17;
-			copy[seed % b.len] = (uint8_t)(seed >> 40);
-		}
-		err = tracing_data_parse(copy, b.len, &tracing);
-		for (uint64_t id = 500; !err && id < 701; id++) {
-			struct tracing_field field;
-
-			for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-				if (tracing_data_field(tracing, id, names[i], &field))
-					assert_true(field.offset + field.size <= 65536);
-		}
-		error_free(err);
-		tracing_data_free(tracing);
-		free(copy);
-	}
-	buffer_free(&b);
-}
-
 /* ---- The whole pipeline ------------------------------------------------------------------ */
 
 static struct error *load(const char *path, uint64_t from, uint64_t to, struct model *model)
@@ -694,17 +504,10 @@ static void test_load_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_births),
-		cmocka_unit_test(test_deaths_and_gc),
-		cmocka_unit_test(test_call_chain),
-		cmocka_unit_test(test_short_data),
-		cmocka_unit_test(test_syscalls),
-		cmocka_unit_test(test_notes),
-		cmocka_unit_test(test_kernel_records),
-		cmocka_unit_test(test_tracing_data),
-		cmocka_unit_test(test_tracing_data_cut),
-		cmocka_unit_test(test_tracing_data_hostile),
-		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_births),	       cmocka_unit_test(test_deaths_and_gc),
+		cmocka_unit_test(test_call_chain),     cmocka_unit_test(test_short_data),
+		cmocka_unit_test(test_syscalls),       cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_kernel_records), cmocka_unit_test(test_load),
 		cmocka_unit_test(test_load_refuses),
 	};
 
