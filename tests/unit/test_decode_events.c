@@ -466,6 +466,50 @@ static void test_load(void **state)
 	trace_remove(&trace);
 }
 
+/* The parts of a recording may be given in any order. */
+static void test_load_parts(void **state)
+{
+	FILE *quiet = fopen("/dev/null", "w");
+	struct log log = {.verbosity = -2, .out = quiet};
+	struct trace first, second;
+	const char *paths[2];
+	struct buffer raw = {0};
+	struct model model;
+
+	(void)state;
+	begin(&first);
+	put_birth(&raw, 0xc000010000, 3);
+	sample(&first, ID_BIRTH, 1000, &raw);
+	put_birth(&raw, 0xc000020000, 3);
+	sample(&first, ID_BIRTH, 2000, &raw);
+	perfdata_writer_times(first.writer, 1000, 2000);
+	perfdata_close(trace_reopen(&first));
+	begin(&second);
+	put_common(&raw);
+	buffer_u64(&raw, 0xc000010000);
+	buffer_u64(&raw, 1024);
+	buffer_u8(&raw, 2);
+	buffer_u64(&raw, 0xb000);
+	sample(&second, ID_DEATH, 3000, &raw);
+	perfdata_writer_times(second.writer, 3000, 3000);
+	perfdata_close(trace_reopen(&second));
+
+	paths[0] = second.path;
+	paths[1] = first.path;
+	model_init(&model);
+	trace_ok(load_traces(paths, 2, &(struct load_options){.log = &log}, &model));
+	assert_int_equal(model.births, 2);
+	assert_int_equal(model.unmatched_deaths, 0);
+	assert_int_equal(model.sites[0].live, 1);
+	assert_int_equal(model.first_time, 1000);
+	assert_int_equal(model.last_time, 3000);
+	assert_string_equal(model.trace_path, first.path);
+	model_free(&model);
+	trace_remove(&first);
+	trace_remove(&second);
+	fclose(quiet);
+}
+
 static void refuse(const char *path, const char *message)
 {
 	struct model model;
@@ -508,7 +552,7 @@ int main(void)
 		cmocka_unit_test(test_call_chain),     cmocka_unit_test(test_short_data),
 		cmocka_unit_test(test_syscalls),       cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_kernel_records), cmocka_unit_test(test_load),
-		cmocka_unit_test(test_load_refuses),
+		cmocka_unit_test(test_load_parts),     cmocka_unit_test(test_load_refuses),
 	};
 
 	return cmocka_run_group_tests_name("decode_events", tests, NULL, NULL);
