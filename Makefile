@@ -124,6 +124,7 @@ demo:
 	@tests/demo.sh
 bench: all
 	@tests/bench/run.sh
+	@tests/bench/placement.sh
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS) $(E2E_TOOLS)
 

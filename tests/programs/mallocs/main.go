@@ -1,6 +1,6 @@
 // Command mallocs allocates in many ways between two points and says how many allocations the
-// runtime itself counted between them. At each point it maps memory of an unmistakable size, which
-// a trace shows at its place among the allocations.
+// runtime itself counted between them, and what CPU time it has taken in all. At each point it maps
+// memory of an unmistakable size, which a trace shows at its place among the allocations.
 //
 // It builds with Go 1.15 and every later version.
 package main
@@ -60,6 +60,16 @@ func work(n int) {
 	}
 }
 
+// cpu is the time that the process has had on processors, in nanoseconds.
+func cpu() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		fmt.Fprintln(os.Stderr, "mallocs: getrusage:", err)
+		os.Exit(1)
+	}
+	return usage.Utime.Nano() + usage.Stime.Nano()
+}
+
 func main() {
 	var before, after runtime.MemStats
 	work(1000)
@@ -71,6 +81,6 @@ func main() {
 	work(20000)
 	mark()
 	runtime.ReadMemStats(&after)
-	fmt.Printf("{\"program\": \"mallocs\", \"marker\": \"0x%08x\", \"mallocs\": %d}\n", markerSize,
-		after.Mallocs-before.Mallocs)
+	fmt.Printf("{\"program\": \"mallocs\", \"marker\": \"0x%08x\", \"mallocs\": %d, \"cpu_ns\": %d}\n",
+		markerSize, after.Mallocs-before.Mallocs, cpu())
 }
