@@ -19,8 +19,10 @@ static void put_figure(struct json *json, const char *key, double value)
 		json_null(json, key);
 }
 
-static void put_figures(struct json *json, const struct gchealth *h)
+static void put_figures(struct json_report *report, const struct gchealth *h)
 {
+	struct json *json = &report->json;
+
 	put_figure(json, "span_ns", h->span);
 	put_figure(json, "cycles_per_s", h->rate);
 	put_figure(json, "cpu_share", h->cpu_share);
@@ -39,7 +41,8 @@ static void put_figures(struct json *json, const struct gchealth *h)
 	json_number(json, "live_growth_bytes_per_hour_low", h->live_growth_low);
 	json_number(json, "live_growth_bytes_per_hour_high", h->live_growth_high);
 	put_figure(json, "live_goal_p50", h->live_goal_p50);
-	put_figure(json, "goal_last_bytes", h->goal_last);
+	report_json_goal(report, "goal_last_bytes",
+			 h->goal_last > 0 && h->goal_last < 0x1p64 ? (uint64_t)h->goal_last : 0);
 	put_figure(json, "peak_max_bytes", h->peak_max);
 }
 
@@ -82,7 +85,7 @@ void report_json_gc(struct json_report *report)
 		json_u64(json, "periodic", h->periodic);
 		report_json_known(report, "procs", h->procs);
 		json_bool(json, "enough", h->enough);
-		put_figures(json, h);
+		put_figures(report, h);
 		json_array(json, "anomalies");
 		for (size_t a = 0; a < h->n_anomalies; a++)
 			put_anomaly(report, &h->anomalies[a]);
