@@ -7,30 +7,17 @@
 #   BENCH_TURNS=3 BENCH_PLACEMENT_GO='1.19 1.27' tests/bench/placement.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export CACHE=${CACHE:-$PWD/.cache} BUILD=${BUILD:-build} LC_ALL=C
-record=${BIN:-bin}/record
+export LC_ALL=C
+# shellcheck source=tests/bench/lib.sh
+. tests/bench/lib.sh
 turns=${BENCH_TURNS:-3}
 versions=${BENCH_PLACEMENT_GO:-1.19 1.27}
 function=runtime.mallocgc
 
-tracing=/sys/kernel/tracing
-# shellcheck source=tests/e2e/permission.sh
-. tests/e2e/permission.sh
-reason=$(recording_forbidden)
-if [ -n "$reason" ]; then
-	echo "placement: this machine permits no recording: $reason" >&2
-	exit 1
-fi
 work=$(mktemp -d)
 group=gmtplace_$$
 
-remove_events() {
-	local name
-	for name in $(sed -n "s/^p:$group\/\([^ ]*\) .*/\1/p" $tracing/uprobe_events); do
-		echo "-:$group/$name" >>$tracing/uprobe_events
-	done
-}
-trap 'remove_events; rm -rf "$work"' EXIT
+trap 'remove_events $group; rm -rf "$work"' EXIT
 
 # A run of the program under a command: its own CPU time, in ns.
 spent() {
@@ -96,7 +83,7 @@ placement() {
 		echo "$first_cost" >>"$work/first"
 		calc "$first_cost / ($our_cost > 1 ? $our_cost : 1)" 2 >>"$work/ratio"
 	done
-	remove_events
+	remove_events $group
 	echo "placement, Go $version, $function, $(cat "$work/hits") hits: at its first byte $(median <"$work/first") ns a hit," \
 		"at +$place ($how) $(median <"$work/ours") ns"
 	echo "placement, Go $version: $(median <"$work/ratio") times cheaper, target 4: $(verdict "$(median <"$work/ratio")" 4)"

@@ -7,20 +7,12 @@
 #   BENCH_PAIRS=9 BENCH_ROUNDS=20 BENCH_GO=1.27 tests/bench/run.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export CACHE=${CACHE:-$PWD/.cache} BUILD=${BUILD:-build}
-record=${BIN:-bin}/record
+# shellcheck source=tests/bench/lib.sh
+. tests/bench/lib.sh
 pairs=${BENCH_PAIRS:-9}
 rounds=${BENCH_ROUNDS:-12}
 version=${BENCH_GO:-system}
 
-tracing=/sys/kernel/tracing
-# shellcheck source=tests/e2e/permission.sh
-. tests/e2e/permission.sh
-reason=$(recording_forbidden)
-if [ -n "$reason" ]; then
-	echo "bench: this machine permits no recording: $reason" >&2
-	exit 1
-fi
 program=$(tests/build-go.sh "$version" allocheavy)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -124,13 +116,7 @@ define_events() {
 	done
 }
 
-remove_events() {
-	local name
-	for name in $(sed -n "s/^p:$group\/\([^ ]*\) .*/\1/p" $tracing/uprobe_events); do
-		echo "-:$group/$name" >>$tracing/uprobe_events
-	done
-}
-trap 'remove_events; rm -rf "$work"' EXIT
+trap 'remove_events $group; rm -rf "$work"' EXIT
 
 per_event() {
 	local n size
