@@ -114,10 +114,11 @@ static struct process_sums *sum_processes(const struct model *model)
 
 	for (size_t i = 0; i < model->n_sites; i++) {
 		const struct site *site = &model->sites[i];
-		struct process_sums *sum = &sums[site->process];
+		struct process_sums *sum;
 
 		if (site->process >= model->n_processes)
 			continue;
+		sum = &sums[site->process];
 		sum->births += site->births;
 		sum->deaths += site->deaths + site->unmatched_deaths;
 		sum->unmatched_deaths += site->unmatched_deaths;
