@@ -211,8 +211,9 @@ static void measure(struct gchealth *health, const struct gc_samples *samples)
 	if (samples->has_sizes)
 		measure_sizes(health, samples);
 	trend = gc_trend_of(samples, gc_mark);
+	/* A fitted line may end below zero; a time does not. */
 	if (samples->has_clock && trend.valid && trend.begin > 0)
-		health->mark_growth = (trend.end - trend.begin) / trend.begin;
+		health->mark_growth = fmax(trend.end / trend.begin - 1, -1);
 }
 
 static struct gchealth *add_health(struct gchealth_list *list, char *source, uint32_t process)

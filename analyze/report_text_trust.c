@@ -228,6 +228,16 @@ static void trust_dumps(const struct report *report)
 				dump->problem ? dump->problem : "it matches no GC cycle");
 			continue;
 		}
+		if (!dump->dump_objects && !dump->trace_objects && dump->older_objects) {
+			finding(report, TRUST_WARN,
+				"Dump %zu, %s%s%s: nothing to compare: its %s sampled objects were "
+				"all "
+				"born before the recording.",
+				i + 1, path, dump->time ? " at " : "",
+				dump->time ? report_time(report, dump->time).text : "",
+				units_count(dump->older_objects).text);
+			continue;
+		}
 		finding(report, agrees && !dump->problem ? TRUST_GOOD : TRUST_WARN,
 			"Dump %zu, %s%s%s: %s of %s sampled objects match (%s), %s%s%s%s%s.", i + 1,
 			path, dump->time ? " at " : "",

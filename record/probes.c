@@ -11,7 +11,7 @@
 #include <tracefs/tracefs.h>
 #include <unistd.h>
 
-#define REMOVE_TRIES 200 /* of 10 ms */
+#define REMOVE_TRIES 1500 /* of 10 ms each */
 
 struct probes {
 	char *prefix; /* of the groups: gmt_<pid>_<random> */
@@ -255,28 +255,39 @@ void probes_unlock(struct probes *probes)
 	probes->lock_fd = -1;
 }
 
-/* The kernel lets go of a closed event a moment later: until then it answers EBUSY. */
-static bool remove_event(struct tracefs_dynevent *dynevent)
+/*
+ * The kernel lets go of a closed event a moment later, on a busy machine many: until then it
+ * answers EBUSY. Takes out what it can, and returns how many are left.
+ */
+static size_t remove_events(struct probes *probes)
 {
-	for (int i = 0; i < REMOVE_TRIES; i++) {
+	size_t left = 0;
+
+	for (size_t i = 0; i < probes->n_dynevents; i++) {
+		struct tracefs_dynevent *dynevent = probes->dynevents[i];
+
 		if (tracefs_dynevent_destroy(dynevent, false) == 0)
-			return true;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+			tracefs_dynevent_free(dynevent);
+		else
+			probes->dynevents[left++] = dynevent;
 	}
-	return false;
+	probes->n_dynevents = left;
+	return left;
 }
 
 size_t probes_close(struct probes *probes)
 {
-	size_t left = 0;
+	size_t left;
 
 	if (!probes)
 		return 0;
-	for (size_t i = 0; i < probes->n_dynevents; i++) {
-		if (!remove_event(probes->dynevents[i]))
-			left++;
-		tracefs_dynevent_free(probes->dynevents[i]);
+	left = remove_events(probes);
+	for (int i = 0; i < REMOVE_TRIES && left; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		left = remove_events(probes);
 	}
+	for (size_t i = 0; i < left; i++)
+		tracefs_dynevent_free(probes->dynevents[i]);
 	probes_unlock(probes);
 	for (size_t i = 0; i < probes->n_events; i++) {
 		free(probes->events[i].system);
