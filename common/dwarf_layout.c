@@ -1,5 +1,7 @@
 #include "common/dwarf_layout.h"
 
+#include "common/dwarf_walk.h"
+
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <stddef.h>
@@ -163,7 +165,7 @@ static void read_members(struct reading *r, enum owner owner, Dwarf_Die *structu
 	do {
 		if (dwarf_tag(&child) == DW_TAG_member)
 			read_member(r, owner, &child);
-	} while (dwarf_siblingof(&child, &child) == 0);
+	} while (dwarf_walk_next(&child));
 }
 
 static void read_owner(struct reading *r, enum owner owner, Dwarf_Die *die)
@@ -218,7 +220,7 @@ static void read_unit(struct reading *r, Dwarf_Die *unit)
 			r->seen[i] = true;
 			r->n_seen++;
 		}
-	} while (r->n_seen < OWNER_COUNT && dwarf_siblingof(&die, &die) == 0);
+	} while (r->n_seen < OWNER_COUNT && dwarf_walk_next(&die));
 }
 
 size_t dwarf_layout_read(const struct elf_file *file, int minor, struct go_layout *layout)

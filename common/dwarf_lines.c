@@ -1,10 +1,15 @@
 #include "common/dwarf_lines.h"
 
+#include "common/dwarf_walk.h"
 #include "formats/xalloc.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <stdlib.h>
+
+/* More than any compiler nests. */
+#define MAX_SCOPES 64
+#define MAX_DEPTH  256
 
 /* The code of one unit: a unit may have several stretches. */
 struct stretch {
@@ -112,30 +117,60 @@ static void call_place(Dwarf_Die *unit, Dwarf_Die *inlined, const char **file, u
 	*line = number_of(inlined, DW_AT_call_line);
 }
 
+/* The scopes that hold an address, outermost first: those that are frames. */
+struct scopes {
+	Dwarf_Die dies[MAX_SCOPES];
+	size_t n;
+	uint64_t address;
+};
+
+static bool enter(struct scopes *scopes, Dwarf_Die *parent, unsigned depth)
+{
+	Dwarf_Die child;
+
+	if (depth >= MAX_DEPTH || dwarf_child(parent, &child) != 0)
+		return false;
+	do {
+		int tag = dwarf_tag(&child);
+		bool is_frame = tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine;
+
+		/* C++ and Rust put functions into namespaces, which have no addresses. */
+		if (tag == DW_TAG_namespace) {
+			if (enter(scopes, &child, depth + 1))
+				return true;
+			continue;
+		}
+		if ((!is_frame && tag != DW_TAG_lexical_block) ||
+		    dwarf_haspc(&child, scopes->address) != 1)
+			continue;
+		if (is_frame && scopes->n < MAX_SCOPES)
+			scopes->dies[scopes->n++] = child;
+		enter(scopes, &child, depth + 1);
+		return true;
+	} while (dwarf_walk_next(&child));
+	return false;
+}
+
 /* One frame for each inlined function, and one for the function that holds them all. */
-static size_t fill_frames(Dwarf_Die *unit, Dwarf_Die *scopes, int n_scopes, const char *name,
+static size_t fill_frames(Dwarf_Die *unit, struct scopes *scopes, const char *name,
 			  const char *file, uint32_t line, struct symtab_frame *frames, size_t max)
 {
 	size_t n = 0;
 
-	for (int i = 0; i < n_scopes && n < max; i++) {
-		int tag = dwarf_tag(&scopes[i]);
-		const char *own;
+	for (size_t i = scopes->n; i-- > 0 && n < max;) {
+		Dwarf_Die *die = &scopes->dies[i];
+		bool outermost = dwarf_tag(die) == DW_TAG_subprogram;
+		const char *own = outermost && name ? name : dwarf_diename(die);
 
-		if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram)
-			continue;
-		own = dwarf_diename(&scopes[i]);
-		if (tag == DW_TAG_subprogram && name)
-			own = name;
 		frames[n++] = (struct symtab_frame){
 			.function = own ? own : "",
 			.file = file,
 			.line = line,
-			.start_line = number_of(&scopes[i], DW_AT_decl_line),
+			.start_line = number_of(die, DW_AT_decl_line),
 		};
-		if (tag == DW_TAG_subprogram)
+		if (outermost)
 			break;
-		call_place(unit, &scopes[i], &file, &line);
+		call_place(unit, die, &file, &line);
 	}
 	return n;
 }
@@ -143,11 +178,12 @@ static size_t fill_frames(Dwarf_Die *unit, Dwarf_Die *scopes, int n_scopes, cons
 size_t dwarf_lines_frames(const struct dwarf_lines *lines, uint64_t address, const char *name,
 			  struct symtab_frame *frames, size_t max)
 {
-	Dwarf_Die unit, *scopes = NULL, *nested = NULL;
+	struct scopes scopes = {.address = address};
 	const char *file = NULL;
 	Dwarf_Line *row;
-	int line = 0, n_scopes;
-	size_t n = 0;
+	Dwarf_Die unit;
+	int line = 0;
+	size_t n;
 
 	if (!lines || !find_unit(lines, address, &unit))
 		return 0;
@@ -156,18 +192,13 @@ size_t dwarf_lines_frames(const struct dwarf_lines *lines, uint64_t address, con
 		file = dwarf_linesrc(row, NULL, NULL);
 		dwarf_lineno(row, &line);
 	}
-	/* The first call finds the innermost scope, the second all that surround it in the code. */
-	n_scopes = dwarf_getscopes(&unit, address, &scopes);
-	if (n_scopes > 0)
-		n_scopes = dwarf_getscopes_die(&scopes[0], &nested);
-	if (n_scopes > 0)
-		n = fill_frames(&unit, nested, n_scopes, name, file ? file : "",
-				line > 0 ? (uint32_t)line : 0, frames, max);
-	free(scopes);
-	free(nested);
+	if (line < 0)
+		line = 0;
+	enter(&scopes, &unit, 0);
+	n = fill_frames(&unit, &scopes, name, file ? file : "", (uint32_t)line, frames, max);
 	/* Assembly has lines but no functions. */
 	if (n == 0 && name && file && max > 0) {
-		frames[0] = (struct symtab_frame){name, file, line > 0 ? (uint32_t)line : 0, 0};
+		frames[0] = (struct symtab_frame){name, file, (uint32_t)line, 0};
 		n = 1;
 	}
 	return n;
