@@ -2,8 +2,10 @@
 
 #include "analyze/decode.h"
 #include "analyze/read.h"
+#include "analyze/reconcile.h"
 #include "analyze/track.h"
 #include "common/progress.h"
+#include "formats/dumps.h"
 #include "formats/perfdata.h"
 #include "formats/xalloc.h"
 
@@ -231,6 +233,34 @@ static void warn(const struct load *load, const struct input *input, const struc
 			 (unsigned long long)stats->bad_notes);
 }
 
+static void warn_of(const struct load *load, const char *name, struct error *err)
+{
+	if (err)
+		log_warn(load->options->log, "%s: %s", name, error_message(err));
+	error_free(err);
+}
+
+/* The heap dumps that the recorder fetched. One that is none does not make the trace worthless. */
+static void take_dumps(struct load *load, const struct input *input)
+{
+	const struct perfdata_info *info = perfdata_info(input->file);
+	struct dump *dumps;
+	size_t n;
+
+	if (!info->dumps)
+		return;
+	warn_of(load, input->path,
+		dumps_decode(info->dumps, info->dumps_len, info->swapped, &dumps, &n));
+	for (size_t i = 0; i < n; i++) {
+		char *name = xasprintf("%s, dump %zu of %zu", dumps[i].url, i + 1, n);
+
+		warn_of(load, name,
+			reconcile_load_data(load->model, name, dumps[i].data, dumps[i].len));
+		free(name);
+	}
+	free(dumps);
+}
+
 static struct error *load_one(struct load *load, const struct input *input)
 {
 	struct decode *decode = decode_new(input->file);
@@ -254,6 +284,9 @@ static struct error *load_all(struct load *load, const struct input *inputs, siz
 	struct model *model = load->model;
 
 	set_text(&model->trace_path, inputs[0].path);
+	/* Before the records: what was alive at their cycles is counted as these are read. */
+	for (size_t i = 0; i < n; i++)
+		take_dumps(load, &inputs[i]);
 	for (size_t i = 0; i < n; i++)
 		TRY(load_one(load, &inputs[i]));
 	track_finish(load->track);

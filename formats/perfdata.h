@@ -45,6 +45,7 @@ enum perfdata_feature {
 	PERFDATA_FEAT_CLOCK_DATA = 29,
 	/* Ours: the symbol table (formats/symtab.h). perf 6.1 and 7.2 pass over high bits. */
 	PERFDATA_FEAT_SYMTAB = 200,
+	PERFDATA_FEAT_DUMPS = 201, /* heap dumps (formats/dumps.h) */
 	PERFDATA_FEAT_BITS = 256,
 };
 
@@ -86,6 +87,8 @@ struct perfdata_info {
 	size_t tracing_data_len;
 	const uint8_t *symtab; /* PERFDATA_FEAT_SYMTAB, or NULL */
 	size_t symtab_len;
+	const uint8_t *dumps; /* PERFDATA_FEAT_DUMPS, or NULL */
+	size_t dumps_len;
 	bool is_pipe;	/* perf's pipe form */
 	bool truncated; /* the file was never finished: features may be missing */
 	bool swapped;	/* written on a machine of the other byte order */

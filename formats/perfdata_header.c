@@ -248,6 +248,7 @@ static bool wanted(unsigned feature)
 	case PERFDATA_FEAT_COMPRESSED:
 	case PERFDATA_FEAT_CLOCK_DATA:
 	case PERFDATA_FEAT_SYMTAB:
+	case PERFDATA_FEAT_DUMPS:
 		return true;
 	}
 	return false;
@@ -271,6 +272,9 @@ static void read_features(struct perfdata_reader *reader, const struct table *ta
 		} else if (bit == PERFDATA_FEAT_SYMTAB) {
 			reader->info.symtab = reader->symtab = body;
 			reader->info.symtab_len = table->at[bit].size;
+		} else if (bit == PERFDATA_FEAT_DUMPS) {
+			reader->info.dumps = reader->dumps = body;
+			reader->info.dumps_len = table->at[bit].size;
 		} else {
 			perfdata_read_feature(reader, bit, body, table->at[bit].size);
 			free(body);

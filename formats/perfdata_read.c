@@ -454,6 +454,7 @@ void perfdata_close(struct perfdata_reader *reader)
 	free(reader->bounce);
 	free(reader->tracing_data);
 	free(reader->symtab);
+	free(reader->dumps);
 	free(reader->damage);
 	free(reader->path);
 	free(reader);

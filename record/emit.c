@@ -70,6 +70,38 @@ void emit_plan(struct recording *r, size_t i)
 		emit_text(r, pid, xasprintf("loss: %s", plan->losses[k]));
 }
 
+void emit_remarks(struct recording *r)
+{
+	char **remarks;
+	size_t n;
+
+	if (!r->fetch)
+		return;
+	remarks = fetch_remarks(r->fetch, &n);
+	for (size_t i = 0; i < n; i++) {
+		log_warn(r->log, "%s", remarks[i]);
+		emit_text(r, 0, xasprintf("loss: %s", remarks[i]));
+		free(remarks[i]);
+	}
+	free(remarks);
+}
+
+void emit_dumps(struct recording *r)
+{
+	uint32_t pid = r->n_targets == 1 ? (uint32_t)r->targets[0].pid : 0;
+	struct buffer body = {0};
+	size_t n;
+
+	if (!r->fetch)
+		return;
+	n = fetch_encode(r->fetch, pid, &body);
+	if (n) {
+		perfdata_writer_feature(r->writer, PERFDATA_FEAT_DUMPS, body.data, body.len);
+		log_info(r->log, "%zu heap dump%s in the trace", n, n == 1 ? "" : "s");
+	}
+	buffer_free(&body);
+}
+
 void emit_gctrace(struct recording *r)
 {
 	uint32_t pid = (uint32_t)r->targets[0].pid;

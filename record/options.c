@@ -32,6 +32,8 @@ const char options_help[] =
 	"      --gctrace[=FILE] run COMMAND with GODEBUG=gctrace=1 and keep the GC's lines, with\n"
 	"                       their times, in the trace (and in FILE); its standard error\n"
 	"                       passes through untouched\n"
+	"      --pprof URL[@EVERY]  fetch heap dumps while recording and keep them in the trace:\n"
+	"                       at the end, or with @30s also from the start on, every 30 s\n"
 	"      --check          say what works here, and the remedy for what does not\n"
 	"      --list           print the probes, with address, instruction and reason\n"
 	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little)\n"
@@ -59,6 +61,7 @@ enum {
 	OPT_MIN_SIZE,
 	OPT_EVERY,
 	OPT_GCTRACE,
+	OPT_PPROF,
 };
 
 static const struct option long_options[] = {
@@ -70,6 +73,7 @@ static const struct option long_options[] = {
 	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
 	{"every", required_argument, NULL, OPT_EVERY},
 	{"gctrace", optional_argument, NULL, OPT_GCTRACE},
+	{"pprof", required_argument, NULL, OPT_PPROF},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"list", no_argument, NULL, OPT_LIST},
 	{"compress", required_argument, NULL, 'z'},
@@ -171,6 +175,13 @@ static struct error *parse_option(int opt, struct record_options *options)
 		options->gctrace = true;
 		options->gctrace_file = optarg;
 		return NULL;
+	case OPT_PPROF:
+		xgrow(options->dumps, options->cap_dumps, options->n_dumps + 1);
+		if (!fetch_parse_source(optarg, &options->dumps[options->n_dumps]))
+			return usage("--pprof", optarg,
+				     "not http://HOST:PORT/debug/pprof/heap[@30s]");
+		options->n_dumps++;
+		return NULL;
 	case OPT_CHECK:
 		options->action = ACTION_CHECK;
 		return NULL;
@@ -256,4 +267,7 @@ struct error *options_parse(int argc, char *argv[], struct record_options *optio
 void options_free(struct record_options *options)
 {
 	free(options->pids);
+	for (size_t i = 0; i < options->n_dumps; i++)
+		free(options->dumps[i].url);
+	free(options->dumps);
 }

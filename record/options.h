@@ -2,6 +2,7 @@
 #define GMT_RECORD_OPTIONS_H
 
 #include "formats/error.h"
+#include "record/fetch.h"
 #include "record/plan.h"
 
 #include <stdbool.h>
@@ -18,11 +19,13 @@ struct record_options {
 	const char *output;
 	uint64_t duration_ms; /* 0: until the target ends or SIGINT */
 	enum heap_mode heap;
-	uint64_t set_rate;	  /* bytes; 0: the program's own rate stays */
-	uint64_t min_size;	  /* --heap=all: smallest allocation recorded */
-	bool gctrace;		  /* take the gctrace lines out of the command's standard error */
-	const char *gctrace_file; /* and append them here; NULL: nowhere */
-	uint64_t every;		  /* --heap=all: one of so many; 0 and 1: every one */
+	uint64_t set_rate;	    /* bytes; 0: the program's own rate stays */
+	uint64_t min_size;	    /* --heap=all: smallest allocation recorded */
+	bool gctrace;		    /* take the gctrace lines out of the command's standard error */
+	const char *gctrace_file;   /* and append them here; NULL: nowhere */
+	uint64_t every;		    /* --heap=all: one of so many; 0 and 1: every one */
+	struct fetch_source *dumps; /* --pprof */
+	size_t n_dumps, cap_dumps;
 	int compression_level;
 	unsigned ring_pages; /* 0: default */
 	int verbosity;	     /* common/log.h */

@@ -91,8 +91,10 @@ static void handle_signals(struct recording *r)
 			reap_child(r);
 		else if (info.ssi_signo == SIGTERM && r->options->command && !r->child_ended)
 			kill(r->targets[0].pid, SIGTERM);
-		else
+		else {
+			r->abandon = r->stop;
 			r->stop = true;
+		}
 	}
 }
 
@@ -110,14 +112,34 @@ static bool set_pending_rates(struct recording *r)
 	return pending;
 }
 
+/* Whoever asked for the end gets the last heap dumps still: the target runs, and is recorded. */
+static bool goes_on(struct recording *r)
+{
+	if (r->ended || r->failure || r->abandon)
+		return false;
+	if (!r->stop)
+		return true;
+	if (!r->fetch)
+		return false;
+	if (!r->closing)
+		fetch_last(r->fetch);
+	r->closing = true;
+	return !fetch_idle(r->fetch);
+}
+
 static void run(struct recording *r)
 {
 	uint64_t next_tick = r->started + TICK_NS, next_table = r->started + TABLE_NS;
-	const int fds[] = {r->signal_fd, r->tee ? stderr_tee_fd(r->tee) : -1};
+	const int fds[] = {
+		r->signal_fd,
+		r->tee ? stderr_tee_fd(r->tee) : -1,
+		r->fetch ? fetch_fd(r->fetch) : -1,
+	};
 
-	while (!r->stop && !r->ended) {
+	while (goes_on(r)) {
 		uint64_t now = watch_now();
-		uint64_t until = r->deadline && r->deadline < next_tick ? r->deadline : next_tick;
+		uint64_t until = r->deadline && !r->stop && r->deadline < next_tick ? r->deadline
+										    : next_tick;
 
 		if (set_pending_rates(r))
 			until = now + 1000000;
@@ -125,6 +147,7 @@ static void run(struct recording *r)
 			     now < until ? (int)((until - now) / 1000000 + 1) : 0);
 		handle_signals(r);
 		emit_gctrace(r);
+		emit_remarks(r);
 		emit_rings(r);
 		now = watch_now();
 		if (r->deadline && now >= r->deadline)
@@ -189,6 +212,9 @@ static void finish(struct recording *r)
 {
 	struct error *err;
 
+	if (r->fetch)
+		fetch_stop(r->fetch);
+	emit_remarks(r);
 	finish_gctrace(r);
 	read_targets(r, true, true);
 	session_disable(r->session);
@@ -206,6 +232,8 @@ static void finish(struct recording *r)
 	take_time();
 	if (!r->failure)
 		emit_symbols(r);
+	if (!r->failure)
+		emit_dumps(r);
 	err = perfdata_writer_finish(r->writer);
 	r->writer = NULL;
 	emit_failed(r, err);
@@ -362,6 +390,8 @@ static struct error *start(struct recording *r, int *status)
 		emit_failed(r, perfdata_write(r->writer, records.data, records.len));
 		buffer_free(&records);
 	}
+	if (r->options->n_dumps)
+		TRY(fetch_start(r->options->dumps, r->options->n_dumps, &r->fetch));
 	watch_targets(r);
 	read_targets(r, true, false);
 	emit_flush(r);
@@ -405,6 +435,7 @@ static void recording_free(struct recording *r)
 		target_close(&r->targets[i]);
 		plan_free(&r->plans[i]);
 	}
+	fetch_free(r->fetch);
 	close_stderr(r);
 	if (probes_close(r->probes))
 		log_warn(r->log, "some events could not be removed from tracefs; the next recorder "

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "formats/error.h"
 #include "formats/perfdata.h"
+#include "record/fetch.h"
 #include "record/options.h"
 #include "record/probes.h"
 #include "record/session.h"
@@ -34,13 +35,16 @@ struct recording {
 	struct perfdata_writer *writer;
 	struct symbols_array *arrays; /* the stk fields of the births */
 	size_t n_arrays;
+	struct fetch *fetch;	/* --pprof; else NULL */
 	struct stderr_tee *tee; /* --gctrace; else NULL */
 	int gctrace_fd;		/* its FILE; -1: none */
 	int out_fd, signal_fd;
 	char *journal; /* of --set-rate */
 	uint64_t started, deadline;
-	bool stop;  /* asked for by signal, time or a full disk */
-	bool ended; /* every target has ended */
+	bool stop;    /* asked for by signal, time or a full disk */
+	bool ended;   /* every target has ended */
+	bool closing; /* the last heap dumps are being fetched */
+	bool abandon; /* and are not to be waited for */
 	bool child_ended;
 	int child_status;      /* as waitpid has it */
 	struct error *failure; /* the first write that failed */
@@ -68,6 +72,9 @@ void emit_note(void *recording, uint32_t pid, uint64_t time, const struct buffer
 void emit_clock(struct recording *r);
 /* What was installed on target i and what could not be, so that the trace explains itself. */
 void emit_plan(struct recording *r, size_t i);
+/* What the fetching of heap dumps has to say; and these themselves, at the end. */
+void emit_remarks(struct recording *r);
+void emit_dumps(struct recording *r);
 /* The gctrace lines that have come. */
 void emit_gctrace(struct recording *r);
 /* Everything in the rings goes to the file, as one round. */

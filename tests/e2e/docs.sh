@@ -18,7 +18,7 @@ for name in record analyze; do
 	check "$name --version" "$BIN/$name" --version
 	# Help speaks of the other program's options in its examples; those are told apart by hand.
 	case $name in
-	record) others='^--(gctrace|pprof)$' ;;
+	record) others='^--$' ;;
 	analyze) others='^--$' ;;
 	esac
 	same "the options of $name in --help and in its manual page" \

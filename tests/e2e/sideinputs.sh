@@ -1,9 +1,12 @@
 #!/bin/bash
-# What a recording takes beside its events. Standard error under --gctrace: every byte passes, a
+# What a recording takes beside its events. Heap dumps are fetched, kept and reconciled, and a server
+# that refuses or hangs is noted and harmless. Standard error under --gctrace: every byte passes, a
 # terminal stays one, GODEBUG is kept, and the trace alone holds the aligned log.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_recording
+go_program system server || finish
+server=$program
 go_program system stderr || finish
 
 # The truth is what the program was told to write, which it also writes into a file.
@@ -116,6 +119,60 @@ after_recording() {
 		cmp "$work/after.want" <(perl -0pe 's/gc \d+ @[^\n]*\n//g' "$work/after.err")
 }
 
+# The port of a server that takes connections and says nothing, in $port.
+hanging_server() {
+	perl -MIO::Socket::INET -e '$| = 1; $s = IO::Socket::INET->new(Listen => 5,
+		LocalAddr => "127.0.0.1") or die; print $s->sockport, "\n"; sleep 600' >"$work/port" &
+	background+=($!)
+	wait_for 5 [ -s "$work/port" ]
+	port=$(cat "$work/port")
+}
+
+# analyze TRACE alone says of N dumps that they agree with the trace.
+dumps_agree() {
+	"$analyze" "$1" >"$1.txt" 2>"$1.log"
+	within "$2: dumps reconciled by the trace alone" \
+		"$(tr -s ' \n' ' ' <"$1.txt" | grep -o 'heap?gc=1, dump [0-9]* of [0-9]*[^(]*(100%)' | wc -l)" \
+		"$3" 100
+	same "$2: nothing to say against them" "" "$(cat "$1.log")"
+}
+
+# Ports of its own for each test: the refused one is closed again, nobody else gets it soon.
+fetching() {
+	local url address=127.0.0.1:$((20000 + RANDOM % 10000)) port log=$work/server.err
+	program=$server
+	hanging_server
+	url="http://$address/debug/pprof/heap?gc=1"
+	"$record" --gctrace --pprof "$url@1s" --pprof "http://127.0.0.1:$port/hangs" \
+		--pprof "http://127.0.0.1:1/refuses@500ms" -d 5s -o "$work/server.gmt" -- \
+		"$program" -addr "$address" -duration 12s -rate 300 >"$work/server.json" 2>"$log"
+	same "a server: exit status" 0 $?
+	within "a server: dumps in the trace" "$(sed -n 's/^record: \([0-9]*\) heap dumps.*/\1/p' "$log")" 4 9
+	same "a port where nobody listens is noted, once" 1 \
+		"$(grep -c '^record: warning: no heap dump from http://127.0.0.1:1/refuses' "$log")"
+	same "a server that hangs is noted" 1 \
+		"$(grep -c '^record: warning: no heap dump from .*/hangs: the recording ended' "$log")"
+	dumps_agree "$work/server.gmt" "a server" 3
+	within "a server: aligned log in the same trace" "$(grep -c 'placed by GC events' "$work/server.gmt.txt")" 1 1
+	same "the trace has what failed" 2 "$(grep -c 'no heap dump from' "$work/server.gmt.txt")"
+	perf script -i "$work/server.gmt" >"$work/perf.out" 2>"$work/perf.err"
+	perf report --header-only -i "$work/server.gmt" >>"$work/perf.out" 2>>"$work/perf.err"
+	same "perf has nothing to say against the dumps" "" "$(cat "$work/perf.err")"
+
+	"$program" -addr "$address" -duration 15s -rate 300 >/dev/null 2>"$work/attached.err" &
+	background+=($!)
+	wait_for 5 grep -q listening "$work/attached.err"
+	"$record" -d 3s --pprof "$url" -o "$work/attached.gmt" -p $! 2>"$work/attached.log"
+	same "attached: exit status" 0 $?
+	same "attached: one dump, at the end" 1 "$(grep -c ' 1 heap dump in' "$work/attached.log")"
+	dumps_agree "$work/attached.gmt" "attached" 1
+	go_program system stderr || finish
+	"$record" --pprof "$url" -o "$work/early.gmt" -- "$program" -bytes 1 -status 9 \
+		>"$work/early.out" 2>"$work/early.err"
+	same "it ends before the dump: exit status" 9 $?
+	same "it ends before the dump: said" 1 "$(grep -ac 'give an interval' "$work/early.err")"
+}
+
 every_byte
 slow_reader
 no_reader
@@ -123,6 +180,7 @@ terminal
 lines
 orphan
 after_recording
+fetching
 "$record" --gctrace -p $$ -o "$work/attach.gmt" 2>"$work/attach.err"
 same "a running program: refused" 125 $?
 check "a running program: why, and what to do" grep -q -- '--gctrace -- COMMAND' "$work/attach.err"

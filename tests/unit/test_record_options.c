@@ -72,6 +72,21 @@ static void test_gctrace(void **state)
 	assert_string_equal(options.gctrace_file, "gc.log");
 }
 
+static void test_pprof(void **state)
+{
+	char line[] = "record --pprof http://a:1/heap?gc=1@30s --pprof https://u@b/heap -p 1";
+	struct record_options options;
+
+	(void)state;
+	assert_null(parse(&options, line));
+	assert_int_equal(options.n_dumps, 2);
+	assert_string_equal(options.dumps[0].url, "http://a:1/heap?gc=1");
+	assert_int_equal(options.dumps[0].every, 30000000000ull);
+	assert_string_equal(options.dumps[1].url, "https://u@b/heap");
+	assert_int_equal(options.dumps[1].every, 0);
+	options_free(&options);
+}
+
 static void test_refusals(void **state)
 {
 	static const char *const lines[] = {
@@ -90,6 +105,9 @@ static void test_refusals(void **state)
 		"record --nonsense -p 1",
 		"record --gctrace -p 1",
 		"record --gctrace= -- prog",
+		"record --pprof localhost:6060 -p 1",
+		"record --pprof file:///etc/passwd -p 1",
+		"record --pprof http://a/heap@0s -p 1",
 		"record -p",
 	};
 
@@ -131,9 +149,9 @@ static void test_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command),	  cmocka_unit_test(test_pids),
-		cmocka_unit_test(test_gctrace),	  cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_command),	 cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_gctrace),	 cmocka_unit_test(test_pprof),
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_durations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
