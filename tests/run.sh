@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 export CACHE=${CACHE:-$PWD/.cache} BUILD=${BUILD:-build} BIN=${BIN:-bin}
 # One test may take this long, in seconds.
-limit=${TEST_LIMIT:-900}
+limit=${TEST_LIMIT:-1800}
 
 passed=0 failed=0 skipped=0
 log=$(mktemp)
