@@ -26,11 +26,11 @@ static inline void gctext_print(const struct gctrace_entry *e, char *out, size_t
 {
 	static const char *const after[] = {"+", "+", " ms clock, ", "+",
 					    "/", "/", "+",	     " ms cpu, "};
-	size_t n = (size_t)snprintf(out, cap,
-				    "gc %llu @%llu.%03llus %lld%%%s: ", (unsigned long long)e->number,
-				    (unsigned long long)e->time / 1000000000,
-				    (unsigned long long)e->time / 1000000 % 1000, (long long)e->percent,
-				    e->leak_check ? " (checking for goroutine leaks)" : "");
+	size_t n = (size_t)snprintf(
+		out, cap, "gc %llu @%llu.%03llus %lld%%%s: ", (unsigned long long)e->number,
+		(unsigned long long)e->time / 1000000000,
+		(unsigned long long)e->time / 1000000 % 1000, (long long)e->percent,
+		e->leak_check ? " (checking for goroutine leaks)" : "");
 
 	for (int i = 0; i < 8; i++) {
 		n += (size_t)gctext_ms(out + n, cap - n, i < 3 ? e->clock[i] : e->cpu[i - 3]);

@@ -19,8 +19,8 @@
 
 #include <cmocka.h>
 
-#define MS  1000000ull
-#define SEC 1000000000ull
+#define MS    1000000ull
+#define SEC   1000000000ull
 #define SEEDS 20
 
 /* A process as it really ran. */
@@ -77,8 +77,8 @@ static struct sim simulate(struct random *r, uint64_t init, size_t n, struct sty
 					    .has_stacks = true,
 					    .procs = 4,
 					    .forced = c->forced};
-		now = c->end + (uint64_t)(style.period * (1 + style.jitter *
-								      random_between(r, -1, 1)));
+		now = c->end +
+		      (uint64_t)(style.period * (1 + style.jitter * random_between(r, -1, 1)));
 	}
 	return sim;
 }
@@ -174,7 +174,8 @@ struct sim_log {
 	size_t n;
 };
 
-static void log_add(struct sim_log *log, const struct sim *sim, size_t i, int process, int64_t shift)
+static void log_add(struct sim_log *log, const struct sim *sim, size_t i, int process,
+		    int64_t shift)
 {
 	struct gctrace_entry entry = sim->lines[i];
 	char line[700];
@@ -184,8 +185,7 @@ static void log_add(struct sim_log *log, const struct sim *sim, size_t i, int pr
 	buffer_append(&log->text, line, strlen(line));
 	buffer_u8(&log->text, '\n');
 	assert_true(log->n < 4096);
-	log->truth[log->n++] =
-		(struct line_truth){process, sim->cycles[i].start, shift != 0};
+	log->truth[log->n++] = (struct line_truth){process, sim->cycles[i].start, shift != 0};
 }
 
 static void align_log(struct model *model, struct sim_log *log)
@@ -304,7 +304,6 @@ static void clean(void **state)
 	}
 }
 
-
 /* What may happen to a log, at random. */
 struct damage {
 	double dropped, doubled, renumbered;
@@ -338,8 +337,8 @@ static void log_in_turns(struct sim_log *log, struct random *r, const struct sim
 
 		for (size_t p = 0; p < n; p++)
 			if (next[p] < sims[p].n &&
-			    (best == n || sims[p].cycles[next[p]].end <
-						  sims[best].cycles[next[best]].end))
+			    (best == n ||
+			     sims[p].cycles[next[p]].end < sims[best].cycles[next[best]].end))
 				best = p;
 		if (best == n)
 			return;
@@ -543,8 +542,8 @@ static void drift(void **state)
 				worst = off > worst ? off : worst;
 				if (off > (double)(a->bound + MS / 2)) {
 					print_alignments(&model);
-					fail_msg("%.2f ppm: off by %.0f ns, bound %d", rates[k], off,
-						 (int)a->bound);
+					fail_msg("%.2f ppm: off by %.0f ns, bound %d", rates[k],
+						 off, (int)a->bound);
 				}
 				assert_true(a->bound <= 14 * MS / 10);
 			}
@@ -577,7 +576,8 @@ static void recorded_pair(const char *version, uint64_t *zero, struct model *mod
 	assert_non_null(fgets(line, sizeof(line), f));
 	*zero = strtoull(line, NULL, 10);
 	while (fgets(line, sizeof(line), f)) {
-		assert_int_equal(sscanf(line, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
+		assert_int_equal(sscanf(line,
+					"%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
 					&v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7],
 					&v[8], &v[9], &v[10]),
 				 11);
@@ -635,8 +635,8 @@ static void recorded(void **state)
 		}
 		/* Another run of another version is not taken for it. */
 		{
-			char *path = xasprintf("tests/data/gctrace/pair%s.log",
-					       versions[(i + 1) % 3]);
+			char *path =
+				xasprintf("tests/data/gctrace/pair%s.log", versions[(i + 1) % 3]);
 			struct model model;
 			uint64_t zero;
 
@@ -853,8 +853,7 @@ static void points(void **state)
 	assert_int_equal(p->time, (uint64_t)a->offset + e->time / MS * MS + MS / 2);
 	assert_float_equal(p->percent, 3, 1e-9);
 	assert_float_equal(p->mark_ms, (double)e->clock[1] / 1e6, p->mark_ms / 9);
-	assert_float_equal(p->pause_ms, (double)(e->clock[0] + e->clock[2]) / 1e6,
-			   p->pause_ms / 9);
+	assert_float_equal(p->pause_ms, (double)(e->clock[0] + e->clock[2]) / 1e6, p->pause_ms / 9);
 	assert_float_equal(p->assist_ms, (double)e->cpu[1] / 1e6, p->assist_ms / 9);
 	assert_int_equal(p->heap_start, e->heap_start >> 20 << 20);
 	assert_int_equal(p->heap_peak, e->heap_peak >> 20 << 20);
@@ -869,9 +868,10 @@ static void points(void **state)
 /* Values from the edges of their types, as a damaged trace or a hostile log has them. */
 static uint64_t extreme(struct random *r)
 {
-	static const uint64_t edges[] = {0,	    1,		 2,	      MS - 1,	      MS,
-					 1ull << 31, UINT32_MAX, INT64_MAX,   1ull << 63,     UINT64_MAX,
-					 5 * SEC,    6 * SEC,	 5000 * SEC, INT64_MAX / 8, 7};
+	static const uint64_t edges[] = {
+		0,	    1,		2,	    MS - 1,	   MS,
+		1ull << 31, UINT32_MAX, INT64_MAX,  1ull << 63,	   UINT64_MAX,
+		5 * SEC,    6 * SEC,	5000 * SEC, INT64_MAX / 8, 7};
 
 	return edges[random_u64(r) % (sizeof(edges) / sizeof(edges[0]))] + random_u64(r) % 3 - 1;
 }
@@ -948,8 +948,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean),
-		cmocka_unit_test(scenarios),	   cmocka_unit_test(drift),
-		cmocka_unit_test(recorded),	   cmocka_unit_test(other_sizes), cmocka_unit_test(other_phases), cmocka_unit_test(other_runtime_start), cmocka_unit_test(few_lines), cmocka_unit_test(no_cycles), cmocka_unit_test(no_common_cycle), cmocka_unit_test(points), cmocka_unit_test(unreadable), cmocka_unit_test(hostile),
+		cmocka_unit_test(scenarios),
+		cmocka_unit_test(drift),
+		cmocka_unit_test(recorded),
+		cmocka_unit_test(other_sizes),
+		cmocka_unit_test(other_phases),
+		cmocka_unit_test(other_runtime_start),
+		cmocka_unit_test(few_lines),
+		cmocka_unit_test(no_cycles),
+		cmocka_unit_test(no_common_cycle),
+		cmocka_unit_test(points),
+		cmocka_unit_test(unreadable),
+		cmocka_unit_test(hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

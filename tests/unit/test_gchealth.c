@@ -103,7 +103,8 @@ static void printed(void **state)
 	assert_memory_equal(text, expected, strlen(expected));
 	assert_non_null(strstr(text, "  live     from 16.0 MiB to 20.0 MiB, at most 24.0 MiB\n"));
 	assert_non_null(strstr(text, "  ! GC pauses: the longest stop takes 40ms (limit 10ms)"));
-	assert_non_null(strstr(text, "gc 5 (line 4)\n    Stops as long as this are waiting, not work: for goroutines that cannot be "));
+	assert_non_null(strstr(text, "gc 5 (line 4)\n    Stops as long as this are waiting, not "
+				     "work: for goroutines that cannot be "));
 	gchealth_free(&list);
 	gctrace_log_free(&log);
 	free(text);
@@ -124,7 +125,8 @@ static void healthy(struct random *r, struct gctrace_entry *lines, size_t n)
 			.percent = 1,
 			.clock = {(uint64_t)random_between(r, 1e4, 1e5), mark,
 				  (uint64_t)random_between(r, 1e4, 1e5)},
-			.cpu = {200000, (uint64_t)random_between(r, 0, 3e5), mark, mark / 2, 200000},
+			.cpu = {200000, (uint64_t)random_between(r, 0, 3e5), mark, mark / 2,
+				200000},
 			.heap_start = 120 * MB,
 			.heap_peak = 124 * MB,
 			.heap_live = (uint64_t)live * MB,
@@ -259,7 +261,8 @@ static void provoked(void **state)
 			assert_true(found->measured >= found->threshold);
 			assert_true(found->n_evidence >= 1);
 			for (size_t i = 0; i < found->n_evidence; i++)
-				assert_int_equal(found->evidence[i].line, found->evidence[i].number);
+				assert_int_equal(found->evidence[i].line,
+						 found->evidence[i].number);
 			assert_non_null(found->meaning);
 			if (kind == GCHEALTH_PAUSE)
 				assert_int_equal(found->evidence[found->n_evidence - 1].number > 0,
@@ -346,10 +349,8 @@ static void from_trace(void **state)
 	struct gchealth_list list = {0};
 	struct process processes[2] = {{.pid = 41}, {.pid = 42}};
 	struct gc_cycle cycles[40];
-	struct model model = {.processes = processes,
-			      .n_processes = 2,
-			      .cycles = cycles,
-			      .n_cycles = 40};
+	struct model model = {
+		.processes = processes, .n_processes = 2, .cycles = cycles, .n_cycles = 40};
 	const struct gchealth *h;
 
 	(void)state;
@@ -392,9 +393,9 @@ static void from_trace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(figures),  cmocka_unit_test(printed),
-		cmocka_unit_test(well),	    cmocka_unit_test(provoked),
-		cmocka_unit_test(measured), cmocka_unit_test(several_lives),
+		cmocka_unit_test(figures),    cmocka_unit_test(printed),
+		cmocka_unit_test(well),	      cmocka_unit_test(provoked),
+		cmocka_unit_test(measured),   cmocka_unit_test(several_lives),
 		cmocka_unit_test(from_trace), cmocka_unit_test(idle),
 	};
 
