@@ -77,6 +77,45 @@ static void test_pipe_form(void **state)
 	round_trip(1, true);
 }
 
+/* More events than a description in one record has room for: the names are there all the same. */
+static void test_many_events_in_pipe(void **state)
+{
+	enum { N = 600 };
+	struct fixture *f = fixture_new(0);
+	struct perfdata_writer_options options = options_for(f, 1);
+	struct perfdata_event *events = xcalloc(N, sizeof(*events));
+	const struct perfdata_info *info;
+	struct perfdata_reader *reader;
+	struct perfdata_writer *writer;
+	uint64_t ids[N];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		ids[i] = 1000 + (uint64_t)i;
+		events[i] = f->events[0];
+		events[i].name = xasprintf("gmt:event_%d", i);
+		events[i].ids = &ids[i];
+		events[i].n_ids = 1;
+	}
+	options.events = events;
+	options.n_events = N;
+	options.pipe = true;
+	assert_int_equal(ftruncate(f->fd, 0), 0);
+	check(perfdata_writer_new(&options, &writer));
+	check(perfdata_writer_finish(writer));
+	check(perfdata_open(f->path, &reader));
+	info = perfdata_info(reader);
+	assert_int_equal(info->n_events, N);
+	for (int i = 0; i < N; i++) {
+		assert_string_equal(info->events[i].name, events[i].name);
+		free(events[i].name);
+	}
+	perfdata_close(reader);
+	free(events);
+	check(perfdata_writer_finish(f->writer));
+	fixture_free(f);
+}
+
 /* Nobody reads any more: an error, and no more memory than usual. */
 static void test_broken_pipe(void **state)
 {
@@ -250,6 +289,32 @@ static void test_features(void **state)
 	fixture_free(f);
 }
 
+/* The ratio in the header is that of the data, rounded, after every flush. */
+static void test_ratio(void **state)
+{
+	struct fixture *f = fixture_new(1);
+	bool up = false, down = false;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct perfdata_reader *reader;
+		uint64_t raw, packed;
+
+		write_samples(f, 100);
+		check(perfdata_writer_flush(f->writer));
+		perfdata_writer_stats(f->writer, &raw, &packed);
+		check(perfdata_open(f->path, &reader));
+		assert_int_equal(perfdata_info(reader)->compression_ratio,
+				 (raw + packed / 2) / packed);
+		up |= raw % packed > packed / 2;
+		down |= raw % packed < packed / 2;
+		perfdata_close(reader);
+	}
+	assert_true(up && down);
+	check(perfdata_writer_finish(f->writer));
+	fixture_free(f);
+}
+
 /* A section that is replaced again and again, by larger and by smaller ones. */
 static void test_late_sections(void **state)
 {
@@ -364,10 +429,11 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_compressed),   cmocka_unit_test(test_uncompressed),
-		cmocka_unit_test(test_pipe_form),    cmocka_unit_test(test_broken_pipe),
-		cmocka_unit_test(test_too_many_ids), cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_no_events),    cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_features),     cmocka_unit_test(test_late_sections),
+		cmocka_unit_test(test_pipe_form),    cmocka_unit_test(test_many_events_in_pipe),
+		cmocka_unit_test(test_broken_pipe),  cmocka_unit_test(test_too_many_ids),
+		cmocka_unit_test(test_empty),	     cmocka_unit_test(test_no_events),
+		cmocka_unit_test(test_parts),	     cmocka_unit_test(test_features),
+		cmocka_unit_test(test_ratio),	     cmocka_unit_test(test_late_sections),
 		cmocka_unit_test(test_record_sizes),
 	};
 

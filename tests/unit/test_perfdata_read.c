@@ -52,6 +52,140 @@ static void test_swapped_file(void **state)
 	check_file(true, 128, true);
 }
 
+/* Behind the header: 8, 4 and 2 are integers, b a byte, T the trailer of event a, 0 zeros. */
+static const struct {
+	uint32_t type;
+	const char *body;
+} swapped_records[] = {
+	{PERF_RECORD_MMAP, "44888bbbbbbb0T"},
+	{PERF_RECORD_LOST, "88T"},
+	{PERF_RECORD_COMM, "44bbbbbbb0T"},
+	{PERF_RECORD_EXIT, "44448T"},
+	{PERF_RECORD_THROTTLE, "888T"},
+	{PERF_RECORD_UNTHROTTLE, "888T"},
+	{PERF_RECORD_FORK, "44448T"},
+	{PERF_RECORD_READ, "448888T"},
+	{PERF_RECORD_AUX, "888T"},
+	{PERF_RECORD_ITRACE_START, "44T"},
+	{PERF_RECORD_LOST_SAMPLES, "8T"},
+	{PERF_RECORD_SWITCH, "T"},
+	{PERF_RECORD_SWITCH_CPU_WIDE, "44T"},
+	{PERF_RECORD_NAMESPACES, "4488888T"},
+	{PERF_RECORD_KSYMBOL, "8422bbbbbbb0T"},
+	{PERF_RECORD_BPF_EVENT, "224bbbbbbbbT"},
+	{PERF_RECORD_CGROUP, "8bbbbbbb0T"},
+	{PERF_RECORD_TEXT_POKE, "822bbbbT"},
+	{PERF_RECORD_AUX_OUTPUT_HW_ID, "8T"},
+	{69 /* ID_INDEX */, "88888"},
+	{70 /* AUXTRACE_INFO */, "400008888"},
+	{79 /* TIME_CONV */, "888"},
+};
+
+static void make_swapped_records(struct maker *m)
+{
+	for (size_t i = 0; i < sizeof(swapped_records) / sizeof(*swapped_records); i++) {
+		size_t start = make_begin(m, swapped_records[i].type, 0);
+
+		for (const char *at = swapped_records[i].body; *at; at++) {
+			uint64_t value =
+				0x0102030405060708u * (uint64_t)(at - swapped_records[i].body + 1);
+
+			switch (*at) {
+			case '8':
+				make_u64(m, value);
+				break;
+			case '4':
+				make_u32(m, (uint32_t)value);
+				break;
+			case '2':
+				make_u16(m, (uint16_t)value);
+				break;
+			case 'b':
+				make_u8(m, (uint8_t)(value | 1));
+				break;
+			case '0':
+				make_u8(m, 0);
+				break;
+			case 'T':
+				make_trailer(m, 70);
+				break;
+			}
+		}
+		make_end(m, start);
+	}
+}
+
+/* Every kind of record of the other byte order reads as it does on its own machine. */
+static void test_swapped_records(void **state)
+{
+	struct perfdata_reader *reader;
+	struct perfdata_record record;
+	struct maker plain = {0}, data = {.swap = true}, m = {.swap = true};
+	struct made_file file;
+	size_t at = 0;
+
+	(void)state;
+	make_swapped_records(&plain);
+	make_swapped_records(&data);
+	file = file_of(&data.out, NULL);
+	make_file(&m, &file);
+	reader = open_bytes(&m.out);
+	for (size_t i = 0; i < sizeof(swapped_records) / sizeof(*swapped_records); i++) {
+		struct perfdata_sample s;
+		bool trailer = strchr(swapped_records[i].body, 'T') != NULL;
+
+		perfdata_next(reader, &record);
+		assert_non_null(record.header);
+		assert_int_equal(record.header->type, swapped_records[i].type);
+		assert_memory_equal(record.header, plain.out.data + at, record.header->size);
+		at += record.header->size;
+		assert_int_equal(perfdata_sample_id(reader, record.header, &s), trailer);
+		if (trailer)
+			check_trailer(reader, record.header, 70);
+	}
+	assert_int_equal(at, plain.out.len);
+	check_end(reader);
+	perfdata_close(reader);
+	buffer_free(&plain.out);
+	buffer_free(&data.out);
+	buffer_free(&m.out);
+}
+
+/* What only looks as if it had a trailer: a record from user space, and a sample. */
+static void test_no_trailer(void **state)
+{
+	static const uint32_t types[] = {69, PERF_RECORD_SAMPLE, PERF_RECORD_LOST_SAMPLES};
+	struct perfdata_reader *reader;
+	struct maker data = {0}, m = {0};
+	struct perfdata_sample s;
+	struct made_file file;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		size_t start = make_begin(&data, types[i], 0);
+
+		make_u64(&data, 11);
+		make_trailer(&data, 70);
+		make_end(&data, start);
+	}
+	file = file_of(&data.out, NULL);
+	make_file(&m, &file);
+	reader = open_bytes(&m.out);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(perfdata_sample_id(reader, next(reader, types[i]), &s), i == 2);
+	perfdata_close(reader);
+	m.out.len = 0;
+	/* Nor has any record one in a file without sample_id_all. */
+	file.attr_flags = 0;
+	make_file(&m, &file);
+	reader = open_bytes(&m.out);
+	for (int i = 0; i < 3; i++)
+		assert_false(perfdata_sample_id(reader, next(reader, types[i]), &s));
+	perfdata_close(reader);
+	buffer_free(&data.out);
+	buffer_free(&m.out);
+}
+
 /* Of an older and of a newer kernel; what lies beyond our own attr is passed over. */
 static void test_attr_sizes(void **state)
 {
@@ -366,6 +500,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_swapped_file),
+		cmocka_unit_test(test_swapped_records),
+		cmocka_unit_test(test_no_trailer),
 		cmocka_unit_test(test_attr_sizes),
 		cmocka_unit_test(test_oldest_attr),
 		cmocka_unit_test(test_refusals),
