@@ -61,16 +61,15 @@ static struct error *index_file(struct gobin *bin)
 
 	gobin_names_symbols(&bin->data, &bin->file->symtab);
 	if (!has_table && has_info) {
-		gobin_version_parse(bin->buildinfo.version, &bin->version);
 		return error_remedy(error_new("%s: a Go program (%s) without a function table",
 					      path, bin->buildinfo.version),
-				    "a packed binary must be unpacked first; Go before 1.15 is not "
-				    "supported");
+				    "a packed or obfuscated binary cannot be read; nor can Go "
+				    "before 1.15");
 	}
 	if (!has_table)
 		return error_remedy(error_new("%s: not a Go program", path),
 				    "the function table that every Go binary carries is missing; a "
-				    "packed binary must be unpacked first");
+				    "packed or obfuscated binary cannot be read");
 	gobin_names_functions(&bin->functions, &bin->pclntab);
 	gobin_version_find(bin);
 	if (bin->version.minor < OLDEST_MINOR)

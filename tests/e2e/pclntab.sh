@@ -240,15 +240,17 @@ not_built() {
 	fail "Go $version $1" "$(tail -n 5 "$work/build.log")"
 }
 
+# foreign ARCH NAME FLAG...
 foreign() {
-	local arch=$1
+	local arch=$1 name=$2
+	shift 2
 	program=noprofile
-	if GOARCH=$arch CGO_ENABLED=0 twins "$arch"; then
-		cell "Go $version $arch" "$patch" "$whole" "$stripped" "$whole"
+	if GOARCH=$arch CGO_ENABLED=0 twins "${name// /-}" "$@"; then
+		cell "Go $version $name" "$patch" "$whole" "$stripped" "$whole"
 	elif grep -q 'unsupported GOOS/GOARCH' "$work/build.log"; then
-		skip "Go $version $arch" "this version does not know it"
+		skip "Go $version $name" "this version does not know it"
 	else
-		not_built "$arch"
+		not_built "$name"
 	fi
 }
 
@@ -284,8 +286,9 @@ test_version() {
 	else
 		not_built "cgo, external, PIE"
 	fi
-	foreign arm64
-	foreign loong64
+	foreign arm64 arm64
+	foreign arm64 "arm64 PIE" -buildmode=pie
+	foreign loong64 loong64
 }
 
 # real_program NAME: one that others built, in their way.
