@@ -154,7 +154,7 @@ struct perfdata_writer_options {
 	int fd; /* a regular file, empty, read-write; the writer does not close it */
 	/*
 	 * perf's pipe form instead: fd is anything that can be written to, front to back. It holds
-	 * no symbol table, no times and no compression ratio, and build ids at its end.
+	 * no symbol table, heap dumps, times or compression ratio, and build ids at its end.
 	 */
 	bool pipe;
 	int compression_level; /* zstd level; 1 to 3 are worth it */
