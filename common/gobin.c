@@ -76,6 +76,7 @@ static struct error *index_file(struct gobin *bin)
 		return error_remedy(error_new("%s: built with %s", path, bin->version.text),
 				    "Go 1.15 and later are supported");
 	gobin_module_find(bin);
+	pclntab_index(&bin->pclntab);
 	bin->arch = arch_of(bin->file->machine);
 	gobin_version_refine(bin);
 	bin->modinfo = indent(bin->buildinfo.modinfo ? bin->buildinfo.modinfo : "");

@@ -19,6 +19,9 @@
 /* Longer than any name; else a broken table could make every look-up read all of it. */
 #define MAX_STRING 32768
 
+/* Small enough that the index of a large program stays in the cache. */
+#define INDEX_STEP 16
+
 #define PCDATA_INL_TREE 2 /* internal/abi/symtab.go */
 
 /* More steps than the longest pc-value table of a real function. */
@@ -240,6 +243,7 @@ bool pclntab_find(const struct elf_file *file, struct pclntab *table)
 void pclntab_free(struct pclntab *table)
 {
 	free(table->texts);
+	free(table->index);
 	*table = (struct pclntab){0};
 }
 
@@ -272,6 +276,45 @@ const char *pclntab_name(const struct pclntab *table, size_t i)
 		    : "";
 }
 
+void pclntab_index(struct pclntab *table)
+{
+	uint64_t last = 0;
+
+	if (table->index)
+		return;
+	table->index = xcalloc(table->count / INDEX_STEP + 1, sizeof(*table->index));
+	for (size_t i = 0; i < table->count; i++) {
+		uint64_t entry = pclntab_entry(table, i);
+
+		if (entry < last) {
+			free(table->index);
+			table->index = NULL;
+			return;
+		}
+		last = entry;
+		if (i % INDEX_STEP == 0)
+			table->index[i / INDEX_STEP] = entry;
+	}
+}
+
+/* Narrows the functions from low up to high, which it is below, to those that the index leaves. */
+static void search_index(const struct pclntab *table, uint64_t address, size_t *low, size_t *high)
+{
+	size_t first = 0, last = (table->count - 1) / INDEX_STEP + 1;
+
+	while (last - first > 1) {
+		size_t middle = first + (last - first) / 2;
+
+		if (table->index[middle] <= address)
+			first = middle;
+		else
+			last = middle;
+	}
+	*low = first * INDEX_STEP;
+	if (last * INDEX_STEP < *high)
+		*high = last * INDEX_STEP;
+}
+
 bool pclntab_lookup(const struct pclntab *table, uint64_t address, size_t *i)
 {
 	size_t low = 0, high = table->count;
@@ -279,6 +322,8 @@ bool pclntab_lookup(const struct pclntab *table, uint64_t address, size_t *i)
 	if (table->count == 0 || address < pclntab_entry(table, 0) ||
 	    address >= pclntab_entry(table, table->count))
 		return false;
+	if (table->index)
+		search_index(table, address, &low, &high);
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
 

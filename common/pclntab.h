@@ -45,12 +45,17 @@ struct pclntab {
 	uint64_t gofunc; /* what funcdata offsets count from */
 	struct pclntab_text *texts;
 	size_t n_texts; /* 0: all text lies together */
+	/* The entry addresses of some functions, evenly spaced (pclntab_index); NULL: none. */
+	uint64_t *index;
 };
 
 /* Finds the table: by section, by symbol, else by its magic. False where there is none. */
 bool pclntab_find(const struct elf_file *file, struct pclntab *table);
 /* Reads the header at an address. False where it is no such table. */
 bool pclntab_read(const struct elf_file *file, uint64_t address, struct pclntab *table);
+/* Makes look-ups faster. The text must be known, and the functions in order: else it does nothing.
+ */
+void pclntab_index(struct pclntab *table);
 void pclntab_free(struct pclntab *table);
 
 /* The entry address of function i; of i == count: the end of the last one. */

@@ -44,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (pclntab_find(file, &table)) {
 		table.text = TEXT;
 		table.gofunc = BASE;
+		if (len % 2)
+			pclntab_index(&table);
 		for (size_t i = 0; i < table.count && i < 64; i++) {
 			uint64_t start = pclntab_entry(&table, i);
 

@@ -157,6 +157,65 @@ static void test_find(void **state)
 	}
 }
 
+/* A table of many functions, all of the same _func, so that the index has something to do. */
+static void test_index(void **state)
+{
+	enum { COUNT = 1000 };
+	struct buffer b = {0};
+	struct pclntab table;
+	struct elf_file *file;
+	size_t words, functab, at;
+
+	(void)state;
+	buffer_u32(&b, 0xfffffff1);
+	buffer_u32(&b, 0x08010000);
+	buffer_u64(&b, COUNT);
+	buffer_u64(&b, 0);
+	buffer_u64(&b, IMAGE_TEXT);
+	words = b.len;
+	for (int i = 0; i < 5; i++)
+		buffer_u64(&b, 0);
+	image_patch_u64(&b, words, b.len);
+	image_string(&b, "same");
+	buffer_align(&b, 8);
+	functab = b.len;
+	for (int i = 1; i < 5; i++)
+		image_patch_u64(&b, words + (size_t)i * 8, functab);
+	for (uint32_t i = 0; i <= COUNT; i++) {
+		/* Of growing sizes: the i-th begins at the i-th triangular number. */
+		buffer_u32(&b, i * (i + 1) / 2);
+		buffer_u32(&b, (COUNT + 1) * 8 + i * 48);
+	}
+	for (uint32_t i = 0; i < COUNT; i++) {
+		buffer_u32(&b, i * (i + 1) / 2);
+		for (int k = 0; k < 11; k++)
+			buffer_u32(&b, 0);
+	}
+	file = elf_file_flat(b.data, b.len, IMAGE_BASE);
+	assert_true(pclntab_read(file, IMAGE_BASE, &table));
+	pclntab_index(&table);
+	assert_non_null(table.index);
+	for (uint64_t pc = 0, i = 0; pc < (uint64_t)COUNT * (COUNT + 1) / 2; pc++) {
+		while ((i + 1) * (i + 2) / 2 <= pc)
+			i++;
+		assert_true(pclntab_lookup(&table, IMAGE_TEXT + pc, &at));
+		assert_int_equal(at, i);
+	}
+	pclntab_free(&table);
+	/* Out of order: there is no index, and what is found is some function. */
+	image_patch_u32(&b, functab + 500 * 8, 3);
+	elf_file_close(file);
+	file = elf_file_flat(b.data, b.len, IMAGE_BASE);
+	if (pclntab_read(file, IMAGE_BASE, &table)) {
+		pclntab_index(&table);
+		assert_null(table.index);
+		assert_true(pclntab_lookup(&table, IMAGE_TEXT + 5000, &at));
+		pclntab_free(&table);
+	}
+	elf_file_close(file);
+	buffer_free(&b);
+}
+
 /* The text in two stretches that lie apart: the second function has moved. */
 static void test_split_text(void **state)
 {
@@ -319,13 +378,10 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_functions),
-		cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_split_text),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_endless_inlining),
+		cmocka_unit_test(test_functions),  cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_find),	   cmocka_unit_test(test_index),
+		cmocka_unit_test(test_split_text), cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_damaged),	   cmocka_unit_test(test_endless_inlining),
 		cmocka_unit_test(test_refused),
 	};
 
