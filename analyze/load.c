@@ -93,7 +93,7 @@ static void take_info(struct load *load, const struct perfdata_info *info)
 	model->truncated |= info->truncated;
 	if (load->options->from || load->options->to)
 		return;
-	if (info->first_time && info->first_time < model->first_time)
+	if (info->first_time && (!model->first_time || info->first_time < model->first_time))
 		model->first_time = info->first_time;
 	if (info->last_time > model->last_time)
 		model->last_time = info->last_time;

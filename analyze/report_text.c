@@ -219,7 +219,8 @@ static uint64_t count_cycles(const struct model *model, uint32_t process)
 static char *sampling_text(const struct process *process)
 {
 	if (!process->mem_profile_rate)
-		return xstrdup("heap sampling off");
+		return xstrdup(process->runtime_init ? "heap sampling off"
+						     : "heap sampling not known");
 	if (process->mem_profile_rate == 1)
 		return xstrdup("every object sampled");
 	return xasprintf("one sample per %s", units_bytes((double)process->mem_profile_rate).text);

@@ -222,6 +222,11 @@ static void explain_absence(const struct report *report)
 			report, 2, 2,
 			"Births and deaths of objects were not recorded (--heap=counters or off), "
 			"so there is nothing to judge sites by: record with --heap=sampled.");
+	else if (!process->mem_profile_rate && !process->runtime_init)
+		report_wrap(
+			report, 2, 2,
+			"No birth of an object was seen, and nothing of how this process samples "
+			"its heap: the trace holds its start at most. Record it for longer.");
 	else if (!process->mem_profile_rate)
 		report_wrap(
 			report, 2, 2,

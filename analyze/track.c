@@ -82,8 +82,19 @@ static bool within(const struct track *track, uint64_t time)
 	return time >= track->options.from && (!track->options.to || time <= track->options.to);
 }
 
+/* Where there are no events at all, the notes tell how long it was looked. */
+static void note_time(struct track *track, uint64_t time)
+{
+	if (!time || !within(track, time))
+		return;
+	if (!track->first_note)
+		track->first_note = time;
+	track->last_note = time;
+}
+
 static void track_note(struct track *track, uint64_t time, const struct note *note)
 {
+	note_time(track, time);
 	switch (note->kind) {
 	case NOTE_CLOCK:
 		add_clock(track->model, &note->clock);
@@ -243,6 +254,10 @@ void track_finish(struct track *track)
 	if (track->finished)
 		return;
 	track->finished = true;
+	if (!track->model->first_time) {
+		track->model->first_time = track->first_note;
+		track->model->last_time = track->last_note;
+	}
 	for (size_t i = 0; i < track->n_lives; i++)
 		track_finish_life(track, &track->lives[i]);
 	tablecheck_finish(track->check, track->model);

@@ -136,6 +136,7 @@ struct track {
 
 	struct tablecheck *check;
 	size_t gctrace_bytes; /* in model.gctrace_texts */
+	uint64_t first_note, last_note; /* times */
 	bool finished;
 };
 

@@ -54,6 +54,21 @@ static void test_process_lives(void **state)
 	bench_close(&bench);
 }
 
+/* A trace that broke off before the first events were flushed. */
+static void test_notes_alone(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	process_note(&bench, 100, "go1.27.4", false, 0);
+	process_note(&bench, 250, "go1.27.4", false, 0);
+	track_finish(bench.track);
+	assert_int_equal(bench.model.first_time, 100);
+	assert_int_equal(bench.model.last_time, 250);
+	bench_close(&bench);
+}
+
 static void test_window(void **state)
 {
 	const struct site *site;
@@ -407,11 +422,17 @@ static void test_gctrace_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_process_lives), cmocka_unit_test(test_window),
-		cmocka_unit_test(test_gc_cycles),     cmocka_unit_test(test_gc_numbers),
-		cmocka_unit_test(test_mappings),      cmocka_unit_test(test_mappings_at_random),
-		cmocka_unit_test(test_reservations),  cmocka_unit_test(test_attached_mappings),
-		cmocka_unit_test(test_gctrace_lines), cmocka_unit_test(test_gctrace_limit),
+		cmocka_unit_test(test_process_lives),
+		cmocka_unit_test(test_notes_alone),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_gc_cycles),
+		cmocka_unit_test(test_gc_numbers),
+		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_mappings_at_random),
+		cmocka_unit_test(test_reservations),
+		cmocka_unit_test(test_attached_mappings),
+		cmocka_unit_test(test_gctrace_lines),
+		cmocka_unit_test(test_gctrace_limit),
 	};
 
 	return cmocka_run_group_tests_name("track_process", tests, NULL, NULL);
