@@ -113,6 +113,7 @@ struct process {
 	uint64_t mem_profile_rate;
 	uint64_t load_bias;
 	uint64_t mmap_calls, munmap_calls, brk_calls, madvise_calls;
+	uint64_t released; /* bytes of pages that madvise gave back; they stay mapped */
 	int64_t mapped_net;
 	/* In order; each process counts its own GC cycles. */
 	struct epoch *epochs;

@@ -284,6 +284,7 @@ static void put_mappings(struct json_report *report)
 		json_u64(json, "munmap_calls", process->munmap_calls);
 		json_u64(json, "brk_calls", process->brk_calls);
 		json_u64(json, "madvise_calls", process->madvise_calls);
+		json_u64(json, "released_bytes", process->released);
 		json_i64(json, "net_bytes", process->mapped_net);
 		json_array(json, "changes");
 		for (size_t i = 0; i < model->n_maps; i++) {

@@ -14,6 +14,13 @@
 /* From include/uapi/asm-generic/mman.h and linux/mman.h: the target's, which is always Linux. */
 #define TARGET_PROT_NONE	0u
 #define TARGET_MREMAP_DONTUNMAP 4u
+enum {
+	TARGET_MADV_DONTNEED = 4,
+	TARGET_MADV_FREE = 8,
+	TARGET_MADV_REMOVE = 9,
+	TARGET_MADV_PAGEOUT = 21,
+	TARGET_MADV_DONTNEED_LOCKED = 24,
+};
 
 /* ---- Address ranges --------------------------------------------------------------------- */
 
@@ -224,6 +231,26 @@ static int64_t moved_brk(struct life *life, uint64_t result)
 	return before ? (int64_t)(result - before) : 0;
 }
 
+/*
+ * The advice that takes pages away at once, or as soon as somebody needs them. Counted when it is
+ * given, since its exit is recorded only where it failed: then it is taken back, with sign -1.
+ */
+static void advised(struct process *process, const uint64_t *args, int sign)
+{
+	struct range range;
+
+	switch (args[2]) {
+	case TARGET_MADV_DONTNEED:
+	case TARGET_MADV_FREE:
+	case TARGET_MADV_REMOVE:
+	case TARGET_MADV_PAGEOUT:
+	case TARGET_MADV_DONTNEED_LOCKED:
+		process->madvise_calls += (uint64_t)(int64_t)sign;
+		if (page_range(args[0], args[1], &range))
+			process->released += (range.end - range.start) * (uint64_t)(int64_t)sign;
+	}
+}
+
 static void apply(struct track *track, struct life *life, const struct pending_syscall *enter,
 		  const struct event *event)
 {
@@ -231,8 +258,11 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 	const uint64_t *args = enter->args;
 	int64_t result = event->syscall.result, delta = 0;
 
-	if (result < 0 && result >= -4095)
+	if (result < 0 && result >= -4095) {
+		if (enter->call == SYSCALL_MADVISE)
+			advised(process, args, -1);
 		return;
+	}
 	switch (enter->call) {
 	case SYSCALL_MMAP:
 		process->mmap_calls++;
@@ -253,8 +283,6 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 		delta = moved_brk(life, (uint64_t)result);
 		break;
 	case SYSCALL_MADVISE:
-		process->madvise_calls++;
-		break;
 	case SYSCALL_COUNT:
 		break;
 	}
@@ -274,6 +302,9 @@ void track_syscall_enter(struct track *track, const struct event *event)
 	}
 	track->pending[*at].call = event->syscall.call;
 	memcpy(track->pending[*at].args, event->syscall.args, sizeof(event->syscall.args));
+	if (event->syscall.call == SYSCALL_MADVISE)
+		advised(life_process(track, track_life(track, event->pid, event->time)),
+			event->syscall.args, 1);
 }
 
 void track_forget_thread(struct track *track, uint32_t tid)

@@ -228,13 +228,17 @@ bool probes_array_field(const struct trace_event *event, const char *field, unsi
 }
 
 void probes_add_tracepoint(struct probes *probes, const char *system, const char *name,
-			   bool callchain, bool *found)
+			   const char *filter, bool callchain, bool *found)
 {
+	struct trace_event *event;
 	uint64_t id;
 
 	*found = event_id(system, name, &id);
-	if (*found)
-		append_event(probes, system, name, id)->callchain = callchain;
+	if (!*found)
+		return;
+	event = append_event(probes, system, name, id);
+	event->filter = filter;
+	event->callchain = callchain;
 }
 
 const struct trace_event *probes_events(const struct probes *probes, size_t *n)

@@ -24,7 +24,7 @@
 struct trace_event {
 	char *system, *name;
 	uint64_t id;	    /* for perf_event_attr.config */
-	const char *filter; /* of the plan; NULL for none */
+	const char *filter; /* in the kernel's words; NULL for none */
 	uint64_t period;    /* one sample for so many hits */
 	bool callchain;
 };
@@ -55,9 +55,12 @@ bool probes_take_arrays(void);
 bool probes_array_field(const struct trace_event *event, const char *field, unsigned *offset,
 			unsigned *count);
 
-/* Adds an existing tracepoint; *found says whether the kernel has it. */
+/*
+ * Adds an existing tracepoint; *found says whether the kernel has it. The filter is a literal, or
+ * NULL for none.
+ */
 void probes_add_tracepoint(struct probes *probes, const char *system, const char *name,
-			   bool callchain, bool *found);
+			   const char *filter, bool callchain, bool *found);
 
 /* All events so far; the array belongs to probes. */
 const struct trace_event *probes_events(const struct probes *probes, size_t *n);

@@ -9,8 +9,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ATTACH_TRIES	5
-#define FAMILY_OF_CALLS 5
+#define ATTACH_TRIES 5
+
+/*
+ * The system calls that change what is mapped. Who maps memory is worth a call chain. Of madvise
+ * only the advice counts that gives memory back, and its failure: Go's scavenger gives each piece
+ * two advices, which makes it most of the events of many programs. DONTNEED, FREE, REMOVE, PAGEOUT,
+ * DONTNEED_LOCKED: include/uapi/asm-generic/mman-common.h (linux 6.1).
+ */
+static const struct memory_call {
+	const char *name;
+	bool callchain;
+	const char *enter_filter, *exit_filter;
+} memory_calls[] = {
+	{"mmap", true, NULL, NULL},
+	{"munmap", true, NULL, NULL},
+	{"mremap", true, NULL, NULL},
+	{"brk", false, NULL, NULL},
+	{"madvise", false,
+	 "behavior == 4 || behavior == 8 || behavior == 9 || behavior == 21 || behavior == 24",
+	 "ret < 0"},
+};
 
 /* Whoever switches the sampler on wants what it samples. */
 static enum heap_mode wanted_heap(const struct record_options *options)
@@ -85,18 +104,18 @@ static bool has_probes_already(const struct recording *r, size_t i)
 
 static void add_memory_calls(struct recording *r)
 {
-	static const char *const calls[FAMILY_OF_CALLS] = {"mmap", "munmap", "mremap", "brk",
-							   "madvise"};
 	size_t missing = 0;
 
-	for (size_t i = 0; i < FAMILY_OF_CALLS; i++) {
-		char *enter = xasprintf("sys_enter_%s", calls[i]);
-		char *leave = xasprintf("sys_exit_%s", calls[i]);
+	for (size_t i = 0; i < sizeof(memory_calls) / sizeof(memory_calls[0]); i++) {
+		const struct memory_call *call = &memory_calls[i];
+		char *enter = xasprintf("sys_enter_%s", call->name);
+		char *leave = xasprintf("sys_exit_%s", call->name);
 		bool found_enter, found_leave;
 
-		/* Who maps memory is worth a call chain; who advises is not. */
-		probes_add_tracepoint(r->probes, "syscalls", enter, i < 3, &found_enter);
-		probes_add_tracepoint(r->probes, "syscalls", leave, false, &found_leave);
+		probes_add_tracepoint(r->probes, "syscalls", enter, call->enter_filter,
+				      call->callchain, &found_enter);
+		probes_add_tracepoint(r->probes, "syscalls", leave, call->exit_filter, false,
+				      &found_leave);
 		missing += !found_enter || !found_leave;
 		free(enter);
 		free(leave);

@@ -57,7 +57,7 @@ same "cycles as gctrace has them" "$(grep -o '^gc [0-9]*' gc.log | cut -d' ' -f2
 same "lines of the gctrace log" "$(grep -n '^gc [0-9]' gc.log | cut -d: -f1)" "$(get '.gctrace[].line')"
 calls=$(get '.mappings[0] | "\(.mmap_calls) \(.madvise_calls)"')
 same "mmap and madvise calls" \
-	"$(counted syscalls:sys_exit_mmap) $(counted syscalls:sys_exit_madvise)" "$calls"
+	"$(counted syscalls:sys_exit_mmap) $(counted syscalls:sys_enter_madvise)" "$calls"
 
 # --- Against the text
 told "the process" "$(get '.processes[0] | "process \(.pid) \(.exe) (\(.go_version))"')"

@@ -268,6 +268,21 @@ static void test_mappings(void **state)
 	assert_int_equal(process->mapped_net, 0x20000);
 	call(&bench, 30, SYSCALL_MADVISE, 0, 0x100000, 0x1000, 4, 0);
 	assert_int_equal(process->madvise_calls, 1);
+	assert_int_equal(process->released, 0x1000);
+	/* One that failed gave nothing back; of one that did not, no exit is recorded. */
+	call(&bench, 30, SYSCALL_MADVISE, -22, 0x100000, 0x7000, 4, 0);
+	event = event_at(EVENT_SYSCALL_ENTER, 30, PID);
+	event.syscall.call = SYSCALL_MADVISE;
+	event.syscall.args[0] = 0x100000;
+	event.syscall.args[1] = 0x2001;
+	event.syscall.args[2] = 8;
+	track_event(bench.track, &event);
+	assert_int_equal(process->madvise_calls, 2);
+	assert_int_equal(process->released, 0x4000);
+	/* Advice that gives nothing back: NOHUGEPAGE. */
+	call(&bench, 30, SYSCALL_MADVISE, 0, 0x100000, 0x1000, 15, 0);
+	assert_int_equal(process->madvise_calls, 2);
+	assert_int_equal(process->released, 0x4000);
 
 	/* An exit without its enter says nothing. */
 	event = event_at(EVENT_SYSCALL_EXIT, 40, PID);
