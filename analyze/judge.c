@@ -26,6 +26,8 @@ static struct judge_options with_defaults(const struct judge_options *given)
 		options.false_discovery = 0.05;
 	if (!options.min_cycles)
 		options.min_cycles = 8;
+	if (options.min_seconds <= 0)
+		options.min_seconds = 3;
 	if (!options.min_survivors)
 		options.min_survivors = 5;
 	if (options.leak_confidence <= 0)
@@ -35,13 +37,20 @@ static struct judge_options with_defaults(const struct judge_options *given)
 	return options;
 }
 
+/* Too little of the program's life was seen to say anything. */
+static bool too_short(const struct judge_options *options, const struct judge_axis *axis)
+{
+	return axis->n_cycles < (double)options->min_cycles ||
+	       (axis->by_time && axis->span < options->min_seconds);
+}
+
 static bool enough_evidence(const struct judge_options *options, const struct judge_evidence *ev)
 {
 	double settled = 0;
 
 	for (size_t i = ev->warm_end; i < ev->axis->n; i++)
 		settled += ev->axis->cycles[i];
-	return ev->axis->n_cycles >= (double)options->min_cycles && settled >= 3 &&
+	return !too_short(options, ev->axis) && settled >= 3 &&
 	       ev->survivors >= (double)options->min_survivors;
 }
 
@@ -84,8 +93,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 
 	candidate->verdict = VERDICT_TOO_LITTLE;
 	candidate->confidence = 1;
-	if (ev->axis->n_cycles < (double)options->min_cycles || ev->live.n < 4 ||
-	    objects < MIN_OBJECTS)
+	if (too_short(options, ev->axis) || ev->live.n < 4 || objects < MIN_OBJECTS)
 		return;
 	if (came_down(ev)) {
 		candidate->verdict = VERDICT_BURST;
@@ -127,6 +135,12 @@ static void fill(struct candidate *candidate, const struct judge_evidence *ev)
 	candidate->survival = ev->survival;
 	candidate->survival_age = ev->survival_age;
 	candidate->survivors = (uint64_t)ev->alive_objects;
+	if (ev->site->est_births_bytes > 0)
+		candidate->growth_objects =
+			candidate->growth * (double)ev->site->births / ev->site->est_births_bytes;
+	if (ev->site->live)
+		candidate->held_growth = fmax(0, candidate->growth_objects) *
+					 ev->site->held_est_bytes / (double)ev->site->live;
 	candidate->live_bytes = ev->alive_bytes;
 	/* The variance that sampling gives the sum: of each, its weight times what it stands for
 	 * beyond itself. */
@@ -194,7 +208,7 @@ static int group(enum verdict verdict)
 static double weight(const struct candidate *candidate)
 {
 	if (group(candidate->verdict) <= 2)
-		return candidate->growth * candidate->confidence;
+		return (candidate->growth + candidate->held_growth) * candidate->confidence;
 	return candidate->live_bytes;
 }
 
@@ -221,21 +235,23 @@ static void clear_candidates(struct model *model)
 void judge(struct model *model, const struct judge_options *given)
 {
 	struct judge_options options = with_defaults(given);
-	struct judge_axis *axes = xcalloc(model->n_processes + 1, sizeof(*axes));
+	struct judge_axis(*axes)[2] = xcalloc(model->n_processes + 1, sizeof(*axes));
 	struct judge_evidence *evidence = xcalloc(model->n_sites + 1, sizeof(*evidence));
 	size_t n = 0;
 
 	clear_candidates(model);
 	xgrow(model->candidates, model->cap_candidates, model->n_sites);
 	for (size_t i = 0; i < model->n_processes; i++)
-		judge_axis_init(&axes[i], model, &model->processes[i]);
+		for (int by_time = 0; by_time < 2; by_time++)
+			judge_axis_init(&axes[i][by_time], model, &model->processes[i], by_time);
 	for (size_t i = 0; i < model->n_sites; i++) {
 		const struct site *site = &model->sites[i];
 
 		if (site->process >= model->n_processes ||
 		    !(site->births || site->unmatched_deaths))
 			continue;
-		judge_evidence_init(&evidence[n], site, &axes[site->process]);
+		judge_evidence_init(&evidence[n], site,
+				    &axes[site->process][site->kind != SITE_HEAP]);
 		model->candidates[n] = (struct candidate){.site = (uint32_t)i};
 		fill(&model->candidates[n], &evidence[n]);
 		n++;
@@ -250,7 +266,8 @@ void judge(struct model *model, const struct judge_options *given)
 		candidate->advice = judge_advice_text(model, &options, &evidence[i], candidate);
 	}
 	for (size_t i = 0; i < model->n_processes; i++)
-		judge_axis_free(&axes[i]);
+		for (int by_time = 0; by_time < 2; by_time++)
+			judge_axis_free(&axes[i][by_time]);
 	free(axes);
 	free(evidence);
 	if (n)

@@ -8,23 +8,26 @@
 #include <string.h>
 
 void judge_axis_init(struct judge_axis *axis, const struct model *model,
-		     const struct process *process)
+		     const struct process *process, bool by_time)
 {
+	const struct epoch *epochs = by_time ? process->slices : process->epochs;
+	size_t n_epochs = by_time ? process->n_slices : process->n_epochs;
 	uint64_t start = process->start > model->first_time ? process->start : model->first_time;
 	double mean;
 	size_t n = 0;
 
-	while (n < process->n_epochs && process->epochs[n].end_time)
+	while (n < n_epochs && epochs[n].end_time)
 		n++;
 	memset(axis, 0, sizeof(*axis));
+	axis->by_time = by_time;
 	axis->n = n;
 	axis->attached = process->attached;
 	axis->end = xcalloc(n + 1, sizeof(double));
 	axis->cycles = xcalloc(n + 1, sizeof(double));
 	axis->age = xcalloc(n + 1, sizeof(double));
-	axis->none = xcalloc(process->n_epochs + 1, sizeof(struct tally));
+	axis->none = xcalloc(n_epochs + 1, sizeof(struct tally));
 	for (size_t i = 0; i < n; i++) {
-		const struct epoch *epoch = &process->epochs[i];
+		const struct epoch *epoch = &epochs[i];
 		double end = epoch->end_time > start ? (double)(epoch->end_time - start) / 1e9 : 0;
 
 		axis->end[i] = fmax(end, judge_axis_begin(axis, i));
@@ -38,8 +41,7 @@ void judge_axis_init(struct judge_axis *axis, const struct model *model,
 	/* Cycles that are forced in quick succession give nothing the time to die: an object is as
 	 * old as the cycles it has seen, but not older than the time it has had. */
 	for (size_t i = 0; i < n; i++) {
-		double cycles =
-			(double)(process->epochs[n - 1].last_cycle - process->epochs[i].last_cycle);
+		double cycles = (double)(epochs[n - 1].last_cycle - epochs[i].last_cycle);
 
 		axis->age[i] = cycles;
 		if (mean > 0)
@@ -53,6 +55,11 @@ void judge_axis_free(struct judge_axis *axis)
 	free(axis->cycles);
 	free(axis->age);
 	free(axis->none);
+}
+
+size_t judge_axis_lag(const struct judge_axis *axis)
+{
+	return axis->by_time ? 0 : 1;
 }
 
 double judge_axis_begin(const struct judge_axis *axis, size_t i)
@@ -69,29 +76,49 @@ double judge_sum_objects(const struct tally *tally, size_t from, size_t to)
 	return sum;
 }
 
+struct swept {
+	double objects, bytes;
+};
+
+/* What the next epoch's deaths take from the state that epoch i leaves. Of an epoch of several
+ * cycles only the first cycle's deaths were found by the mark that ends this one. */
+static struct swept swept_after(const struct judge_evidence *ev, size_t i, bool unseen_too)
+{
+	struct swept swept = {0};
+	double share;
+
+	if (ev->axis->by_time)
+		return swept;
+	share = 1 / ev->axis->cycles[i + 1];
+	swept.objects = share * ev->died[i + 1].objects;
+	swept.bytes = share * ev->died[i + 1].est_bytes;
+	if (unseen_too) {
+		swept.objects += share * ev->unseen[i + 1].objects;
+		swept.bytes += share * ev->unseen[i + 1].est_bytes;
+	}
+	return swept;
+}
+
 static void build_series(struct judge_evidence *ev)
 {
 	const struct judge_axis *axis = ev->axis;
 	struct judge_series *live = &ev->live;
 	double objects = 0, bytes = 0;
 
-	live->n = axis->n > 1 ? axis->n - 1 : 0;
+	live->n = axis->n > judge_axis_lag(axis) ? axis->n - judge_axis_lag(axis) : 0;
 	live->time = xcalloc(live->n + 1, sizeof(double));
 	live->objects = xcalloc(live->n + 1, sizeof(double));
 	live->bytes = xcalloc(live->n + 1, sizeof(double));
 	for (size_t i = 0; i < live->n; i++) {
-		const struct tally *died = &ev->died[i + 1], *unseen = &ev->unseen[i + 1];
-		/* Of an epoch of several cycles only the first cycle's deaths were found by the
-		 * mark that ends this one. */
-		double share = 1 / axis->cycles[i + 1];
+		struct swept swept = swept_after(ev, i, true);
 
 		objects += ev->born[i].objects;
 		objects -= (double)ev->died[i].objects + ev->unseen[i].objects;
 		bytes += ev->born[i].est_bytes;
 		bytes -= ev->died[i].est_bytes + ev->unseen[i].est_bytes;
 		live->time[i] = axis->end[i];
-		live->objects[i] = objects - share * ((double)died->objects + unseen->objects);
-		live->bytes[i] = bytes - share * (died->est_bytes + unseen->est_bytes);
+		live->objects[i] = objects - swept.objects;
+		live->bytes[i] = bytes - swept.bytes;
 	}
 	for (size_t i = 0; i < live->n; i++) {
 		ev->born_seen += ev->born[i].objects;
@@ -99,10 +126,10 @@ static void build_series(struct judge_evidence *ev)
 		ev->alive_bytes += ev->born[i].est_bytes - ev->died[i].est_bytes;
 	}
 	if (live->n) {
-		const struct tally *swept = &ev->died[live->n];
+		struct swept swept = swept_after(ev, live->n - 1, false);
 
-		ev->alive_objects -= swept->objects / axis->cycles[live->n];
-		ev->alive_bytes -= swept->est_bytes / axis->cycles[live->n];
+		ev->alive_objects -= swept.objects;
+		ev->alive_bytes -= swept.bytes;
 	}
 	ev->alive_objects = fmax(0, round(ev->alive_objects));
 	ev->alive_bytes = ev->alive_objects > 0 ? fmax(0, ev->alive_bytes) : 0;
@@ -201,7 +228,7 @@ double judge_net_rise(const struct judge_evidence *ev, size_t i, double *varianc
 {
 	size_t last = ev->live.n - 1;
 	double net = ev->live.objects[last] - ev->live.objects[i];
-	double unseen = judge_sum_objects(ev->unseen, 0, last + 2);
+	double unseen = judge_sum_objects(ev->unseen, 0, last + 1 + judge_axis_lag(ev->axis));
 	double gone = ev->live.objects[i] + unseen - judge_sum_objects(ev->alive, 0, i + 1);
 
 	*variance = fmax(1, fmax(2 * fmax(gone, 0) + net, ev->jitter));
@@ -219,7 +246,7 @@ static void weigh_shape(struct judge_evidence *ev)
 {
 	const struct judge_series *live = &ev->live;
 	double greatest, error, drop;
-	size_t half, peak = 0;
+	size_t lag = judge_axis_lag(ev->axis), half, peak = 0;
 
 	if (live->n < 2)
 		return;
@@ -247,10 +274,11 @@ static void weigh_shape(struct judge_evidence *ev)
 	half = judge_point_at(ev, 0.5);
 	ev->half_rise = judge_net_rise(ev, half, &error);
 	ev->half_error = sqrt(error);
-	ev->generations = ev->site->generations[live->n];
-	for (size_t i = half + 1; i <= live->n; i++)
+	ev->generations = ev->site->generations[live->n - 1 + lag];
+	for (size_t i = half + 1; i < live->n + lag; i++)
 		ev->generations_rise += ev->site->generations[i] > ev->site->generations[i - 1];
-	ev->generations_rise /= (double)(live->n - half);
+	ev->generations_rise /=
+		(double)(live->n + lag - 1 - half > 0 ? live->n + lag - 1 - half : 1);
 }
 
 static void weigh_survival(struct judge_evidence *ev)

@@ -18,8 +18,14 @@
 
 #include "analyze/judge.h"
 
-/* The epochs of one process that have ended, on a time axis in seconds since it was first seen. */
+/*
+ * The epochs of one process that have ended, on a time axis in seconds since it was first seen.
+ * Sites of the Go heap have GC cycles for epochs; all others have slices of time. What is said of
+ * cycles below holds for slices too, but that a death belongs to the slice it is seen in: the state
+ * that the end of a slice leaves is known at once.
+ */
 struct judge_axis {
+	bool by_time;	/* slices */
 	size_t n;	/* epochs that ended */
 	double *end;	/* of each */
 	double *cycles; /* in each */
@@ -30,9 +36,12 @@ struct judge_axis {
 	struct tally *none; /* zeros, for what a site has not */
 };
 
+/* Of a process's sites of the Go heap, or of all its others (by_time). */
 void judge_axis_init(struct judge_axis *axis, const struct model *model,
-		     const struct process *process);
+		     const struct process *process, bool by_time);
 void judge_axis_free(struct judge_axis *axis);
+/* The epochs after one whose deaths belong to the state that this one leaves. */
+size_t judge_axis_lag(const struct judge_axis *axis);
 /* When epoch i began. */
 double judge_axis_begin(const struct judge_axis *axis, size_t i);
 

@@ -28,42 +28,95 @@ static size_t compared_dumps(const struct model *model, uint32_t site, size_t *d
 	return compared;
 }
 
+/* What an object of each kind is called, what its end is, and what its making. */
+static const struct words {
+	const char *one, *many, *ended, *made;
+} words[SITE_KINDS] = {
+	[SITE_HEAP] = {"sampled object", "sampled objects", "freed", "born"},
+	[SITE_GOROUTINE] = {"goroutine", "goroutines", "ended", "started"},
+	[SITE_NATIVE] = {"allocation", "allocations", "freed", "made"},
+	[SITE_MAPPING] = {"mapping", "mappings", "unmapped", "made"},
+	[SITE_THREAD] = {"thread", "threads", "ended", "started"},
+};
+
+/* An age: a number of GC cycles, or the time that so many slices take. */
+static struct units_text age_text(const struct judge_evidence *ev, double age)
+{
+	struct units_text out;
+
+	if (ev->axis->by_time)
+		return units_duration(
+			(uint64_t)((age + 1) * ev->axis->span / (double)ev->axis->n * 1e9));
+	snprintf(out.text, sizeof(out.text), "%.0f", age);
+	return out;
+}
+
 static void print_deaths(FILE *out, const struct judge_evidence *ev)
 {
 	const struct site *site = ev->site;
+	const char *ended = words[site->kind].ended;
 
 	if (!site->deaths && !site->unmatched_deaths)
-		fprintf(out, "; none was freed");
-	else if (ev->died_old <= 0 && ev->oldest_death == 0)
+		fprintf(out, "; none %s %s", ev->axis->by_time ? "has" : "was", ended);
+	else if (ev->died_old <= 0 && ev->oldest_death == 0 && !ev->axis->by_time)
 		fprintf(out, "; none born in the recording was freed");
 	else if (!site->live)
-		fprintf(out, "; all freed by age %" PRIu32, ev->oldest_death);
+		fprintf(out, "; all %s by age %s", ended, age_text(ev, ev->oldest_death).text);
 	else if (ev->died_old <= 0)
-		fprintf(out, "; none freed after age %" PRIu32, ev->oldest_death);
+		fprintf(out, "; none %s after age %s", ended, age_text(ev, ev->oldest_death).text);
 	else
-		fprintf(out, "; %s of %s freed after age %.0f",
-			units_count((uint64_t)ev->died_old).text,
-			units_count((uint64_t)(ev->died_old + ev->survivors)).text, ev->old_age);
+		fprintf(out, "; %s of %s %s after age %s", units_count((uint64_t)ev->died_old).text,
+			units_count((uint64_t)(ev->died_old + ev->survivors)).text, ended,
+			age_text(ev, ev->old_age).text);
+}
+
+static void print_generations(FILE *out, const struct judge_evidence *ev,
+			      const struct candidate *candidate)
+{
+	bool rising = candidate->generations_trend > 0 && ev->stopped < 1;
+	double cycles = ev->axis->n_cycles;
+
+	if (!candidate->generations)
+		return;
+	if (ev->axis->by_time) {
+		fprintf(out, "; these were %s in %" PRIu32 " of %.0f slices of %s, %s rising",
+			words[ev->site->kind].made, candidate->generations, cycles,
+			units_duration((uint64_t)(ev->axis->span / cycles * 1e9)).text,
+			rising ? "still" : "no longer");
+		return;
+	}
+	cycles -= ev->axis->n ? ev->axis->cycles[ev->axis->n - 1] : 0;
+	fprintf(out, "; survivors from %" PRIu32 " of %.0f GC cycles, %s rising",
+		candidate->generations, cycles, rising ? "still" : "no longer");
+}
+
+/* What the heap dumps say of a site of the heap. */
+static void print_dumps(FILE *out, const struct model *model, uint32_t site)
+{
+	size_t differing, compared = compared_dumps(model, site, &differing);
+
+	if (compared == 1)
+		fprintf(out, "; the heap dump %s", differing ? "differs here" : "agrees");
+	else if (compared && !differing)
+		fprintf(out, "; %zu heap dumps agree", compared);
+	else if (compared)
+		fprintf(out, "; %zu of %zu heap dumps differ here", differing, compared);
 }
 
 char *judge_evidence_text(const struct model *model, const struct judge_evidence *ev,
 			  const struct candidate *candidate)
 {
 	const struct site *site = ev->site;
-	size_t len, differing, compared = compared_dumps(model, candidate->site, &differing);
-	double cycles = ev->axis->n ? ev->axis->n_cycles - ev->axis->cycles[ev->axis->n - 1] : 0;
 	char *text = NULL;
+	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
 	if (!out)
 		return xstrdup("");
-	fprintf(out, "%s of %s sampled objects alive", units_count(candidate->survivors).text,
-		units_count((uint64_t)ev->born_seen).text);
-	if (candidate->generations)
-		fprintf(out, "; survivors from %" PRIu32 " of %.0f GC cycles, %s rising",
-			candidate->generations, cycles,
-			candidate->generations_trend > 0 && ev->stopped < 1 ? "still"
-									    : "no longer");
+	fprintf(out, "%s of %s %s alive", units_count(candidate->survivors).text,
+		units_count((uint64_t)ev->born_seen).text,
+		ev->born_seen == 1 ? words[site->kind].one : words[site->kind].many);
+	print_generations(out, ev, candidate);
 	/* The growth of what is no suspect is over. */
 	if (candidate->verdict <= VERDICT_GROWING)
 		fprintf(out, "; %s",
@@ -74,12 +127,11 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 	if (site->oldest_live && model->last_time > site->oldest_live)
 		fprintf(out, "; oldest %s",
 			units_duration(model->last_time - site->oldest_live).text);
-	if (compared == 1)
-		fprintf(out, "; the heap dump %s", differing ? "differs here" : "agrees");
-	else if (compared && !differing)
-		fprintf(out, "; %zu heap dumps agree", compared);
-	else if (compared)
-		fprintf(out, "; %zu of %zu heap dumps differ here", differing, compared);
+	if (site->held_est_bytes > 0)
+		fprintf(out, "; %s of sampled heap that they allocated is alive",
+			units_bytes(site->held_est_bytes).text);
+	if (site->kind == SITE_HEAP)
+		print_dumps(out, model, candidate->site);
 	fclose(out);
 	return text;
 }
@@ -132,7 +184,13 @@ static char *too_little_text(const struct judge_options *options, const struct j
 {
 	double cycles = ev->axis->n_cycles, want = (double)options->min_cycles;
 	double objects = (double)(ev->site->births + ev->site->unmatched_deaths);
+	const struct words *word = &words[ev->site->kind];
 
+	if (ev->axis->by_time && ev->axis->span < options->min_seconds)
+		return xasprintf("%s of the %s that a judgement needs: record %s",
+				 units_duration((uint64_t)(ev->axis->span * 1e9)).text,
+				 units_duration((uint64_t)(options->min_seconds * 1e9)).text,
+				 round_duration(10 * options->min_seconds).text);
 	if (cycles < 1)
 		return xstrdup("no GC cycle ended in the recording: record longer");
 	if (cycles < want)
@@ -143,10 +201,24 @@ static char *too_little_text(const struct judge_options *options, const struct j
 	if (objects <= 0)
 		return NULL;
 	want = 4 * (double)options->min_survivors;
-	return xasprintf("only %.0f sampled object%s: record about %s, or at a finer sampling rate",
-			 objects, objects == 1 ? "" : "s",
-			 round_duration(ev->axis->span * fmax(2, want / objects)).text);
+	return xasprintf("only %.0f %s: record about %s%s", objects,
+			 objects == 1 ? word->one : word->many,
+			 round_duration(ev->axis->span * fmax(2, want / objects)).text,
+			 ev->axis->by_time ? "" : ", or at a finer sampling rate");
 }
+
+/* Where to look for the cause of a leak of each kind. */
+static const char *const look_for[SITE_KINDS] = {
+	[SITE_HEAP] = "look for what keeps them: a map, slice, channel or goroutine that is only "
+		      "ever added to",
+	[SITE_GOROUTINE] = "look at what they wait for: a channel that nobody serves or closes, a "
+			   "context that is never cancelled, a body that is never closed",
+	[SITE_NATIVE] = "look for the free that is missing on some path: Go's collector does not "
+			"know of this memory",
+	[SITE_MAPPING] = "look for the munmap (or Close) that is missing on some path",
+	[SITE_THREAD] = "look for goroutines that block in cgo or system calls, or hold a thread "
+			"by runtime.LockOSThread: each needs one of its own",
+};
 
 char *judge_advice_text(const struct model *model, const struct judge_options *options,
 			const struct judge_evidence *ev, const struct candidate *candidate)
@@ -156,9 +228,7 @@ char *judge_advice_text(const struct model *model, const struct judge_options *o
 	switch (candidate->verdict) {
 	case VERDICT_LEAK:
 		limit = limit_text(model, options, ev, candidate);
-		return limit ? limit
-			     : xstrdup("look for what keeps them: a map, slice, channel or "
-				       "goroutine that is only ever added to");
+		return limit ? limit : xstrdup(look_for[ev->site->kind]);
 	case VERDICT_LIKELY_LEAK:
 		return xasprintf(
 			"to be sure, record %s",

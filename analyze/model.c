@@ -70,6 +70,7 @@ void model_free(struct model *model)
 		free(model->processes[i].go_version);
 		free(model->processes[i].build_id);
 		free(model->processes[i].epochs);
+		free(model->processes[i].slices);
 	}
 	free(model->processes);
 	free_sites(model);
@@ -160,6 +161,36 @@ const char *verdict_name(enum verdict verdict)
 		return "too little evidence";
 	}
 	return "unknown";
+}
+
+const char *site_kind_name(enum site_kind kind)
+{
+	static const char *const names[SITE_KINDS] = {
+		[SITE_HEAP] = "heap",	  [SITE_GOROUTINE] = "goroutine",
+		[SITE_NATIVE] = "native", [SITE_MAPPING] = "mapping",
+		[SITE_THREAD] = "thread",
+	};
+
+	return kind < SITE_KINDS ? names[kind] : "unknown";
+}
+
+const char *site_kind_unit(enum site_kind kind)
+{
+	static const char *const units[SITE_KINDS] = {
+		[SITE_HEAP] = "objects",       [SITE_GOROUTINE] = "goroutines",
+		[SITE_NATIVE] = "allocations", [SITE_MAPPING] = "mappings",
+		[SITE_THREAD] = "threads",
+	};
+
+	return kind < SITE_KINDS ? units[kind] : "unknown";
+}
+
+const struct epoch *model_site_epochs(const struct model *model, const struct site *site, size_t *n)
+{
+	const struct process *process = &model->processes[site->process];
+
+	*n = site->kind == SITE_HEAP ? process->n_epochs : process->n_slices;
+	return site->kind == SITE_HEAP ? process->epochs : process->slices;
 }
 
 bool verdict_is_leak(enum verdict verdict)

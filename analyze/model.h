@@ -20,12 +20,26 @@
 
 #define MODEL_MAX_EPOCHS  1024
 #define MODEL_MAX_GCTRACE ((size_t)64 << 20) /* bytes of gctrace lines kept of a trace */
-#define MODEL_AGES	  64 /* ages in GC cycles 0..62; the last holds everything older */
+#define MODEL_AGES	  64  /* ages in GC cycles 0..62; the last holds everything older */
+#define MODEL_MAX_SLICES  256 /* of time; more are merged two by two */
 
 /* A distinct run of return addresses, innermost first. */
 struct stack {
 	uint64_t *pcs;
 	uint32_t n;
+};
+
+/*
+ * What is born at a site. Objects of the Go heap are samples, and die when the sweeper finds them;
+ * all others are counted one by one and die at once.
+ */
+enum site_kind {
+	SITE_HEAP,
+	SITE_GOROUTINE,
+	SITE_NATIVE,  /* malloc and its like */
+	SITE_MAPPING, /* mmap */
+	SITE_THREAD,
+	SITE_KINDS,
 };
 
 /*
@@ -45,8 +59,13 @@ struct tally {
 	double est_bytes;
 };
 
-/* One allocation site: a distinct call stack of one process. */
+/*
+ * One allocation site: a distinct call stack of one process, and what it makes. Of a kind other
+ * than SITE_HEAP, an epoch is a slice of time (process.slices), an age is counted in slices, a
+ * generation is a slice, and every object is known: `sampled` bytes are simply bytes.
+ */
 struct site {
+	enum site_kind kind;
 	uint32_t process;	 /* index into model.processes */
 	uint32_t stack;		 /* index into model.stacks */
 	uint64_t births, deaths; /* sampled objects seen */
@@ -74,6 +93,9 @@ struct site {
 	/* Survival by age in GC cycles: deaths at each age; at the end, the live by age (censored).
 	 */
 	uint64_t died_at_age[MODEL_AGES], live_at_age[MODEL_AGES];
+	uint64_t starts; /* SITE_GOROUTINE: the function that is started, its address; else 0 */
+	/* SITE_GOROUTINE: sampled heap that its goroutines allocated which never ended. */
+	double held_est_bytes;
 };
 
 /* One GC cycle of one process, from the probes. 0 where unknown. */
@@ -118,6 +140,12 @@ struct process {
 	/* In order; each process counts its own GC cycles. */
 	struct epoch *epochs;
 	size_t n_epochs, cap_epochs;
+	/* The same for what is not on the Go heap: stretches of time, all equally long but for the
+	 * last, which ends where the recording does. A cycle of theirs is their number. */
+	struct epoch *slices;
+	size_t n_slices, cap_slices;
+	/* By kind: what ended without its beginning having been seen. */
+	uint64_t ended_unseen[SITE_KINDS];
 };
 
 /* The bucket table against the events, between the first and the last reading. */
@@ -212,8 +240,11 @@ struct candidate {
 	uint32_t survival_age;	  /* that age, GC cycles */
 	double live_bytes, live_bytes_error; /* estimate and its 95 % half-width */
 	uint64_t survivors;
-	char *evidence; /* one line */
-	char *advice;	/* what to look at next, or how long to record; may be NULL */
+	double growth_objects; /* objects an hour, as growth; of the heap: sampled ones */
+	double held_growth;    /* SITE_GOROUTINE: heap that those hold which never end, bytes an
+				  hour */
+	char *evidence;	       /* one line */
+	char *advice;	       /* what to look at next, or how long to record; may be NULL */
 };
 
 struct model {
@@ -287,6 +318,13 @@ const struct symtab_frame *model_frame(const struct model *model, const struct s
 /* The frame that names a site: the innermost that is not the runtime's own. */
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site);
 const char *verdict_name(enum verdict verdict);
+/* "heap", "goroutine", "native", "mapping", "thread". */
+const char *site_kind_name(enum site_kind kind);
+/* What there is one more of: "objects", "goroutines", "allocations", "mappings", "threads". */
+const char *site_kind_unit(enum site_kind kind);
+/* The epochs that the tallies of a site are by: GC cycles or slices of time; *n is their number. */
+const struct epoch *model_site_epochs(const struct model *model, const struct site *site,
+				      size_t *n);
 /* A leak, or likely one. */
 bool verdict_is_leak(enum verdict verdict);
 /* Wall-clock ns of a trace time, by the nearest clock pair; 0 where the trace has none. */

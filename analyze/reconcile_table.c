@@ -101,7 +101,7 @@ static void add_sites(struct reconcile_table *table, const struct model *model, 
 		uint64_t key;
 
 		table->site_groups[i] = UINT32_MAX;
-		if (model->sites[i].process != process)
+		if (model->sites[i].process != process || model->sites[i].kind != SITE_HEAP)
 			continue;
 		if (site_key(table, model, &model->sites[i], kind, &key)) {
 			group = group_of(table, key, &table->site_groups[i]);

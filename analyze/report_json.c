@@ -116,7 +116,7 @@ static struct process_sums *sum_processes(const struct model *model)
 		const struct site *site = &model->sites[i];
 		struct process_sums *sum;
 
-		if (site->process >= model->n_processes)
+		if (site->process >= model->n_processes || site->kind != SITE_HEAP)
 			continue;
 		sum = &sums[site->process];
 		sum->births += site->births;
@@ -154,6 +154,13 @@ static void put_process(struct json_report *report, const struct process *proces
 	json_u64(json, "sites", sums->sites);
 	json_u64(json, "gc_cycles", sums->cycles);
 	put_epochs(report, process);
+	json_array(json, "slices");
+	for (size_t i = 0; i < process->n_slices; i++) {
+		json_object(json, NULL);
+		report_json_known(report, "end_ns", process->slices[i].end_time);
+		json_end(json);
+	}
+	json_end(json);
 	json_end(json);
 	free(comm);
 }

@@ -34,14 +34,16 @@ static bool same_values(const struct point *a, const struct point *b)
  * the next cycle found dead is not alive); of an epoch of several cycles the first one's share.
  * Returns the points; *n is their number.
  */
-static struct point *live_points(const struct process *process, const struct site *site, size_t *n)
+static struct point *live_points(const struct model *model, const struct site *site, size_t *n)
 {
-	struct point *points = xcalloc(process->n_epochs + 1, sizeof(*points));
+	size_t n_epochs;
+	const struct epoch *epochs = model_site_epochs(model, site, &n_epochs);
+	struct point *points = xcalloc(n_epochs + 1, sizeof(*points));
 	double bytes = 0, objects = 0;
 
 	*n = 0;
-	for (size_t e = 0; site->born && site->died && e < process->n_epochs; e++) {
-		const struct epoch *epoch = &process->epochs[e], *next = epoch + 1;
+	for (size_t e = 0; site->born && site->died && e < n_epochs; e++) {
+		const struct epoch *epoch = &epochs[e], *next = epoch + 1;
 		struct point *point = &points[*n];
 
 		bytes += site->born[e].est_bytes - site->died[e].est_bytes;
@@ -52,7 +54,8 @@ static struct point *live_points(const struct process *process, const struct sit
 		point->bytes = bytes;
 		point->objects = objects;
 		point->generations = site->generations ? site->generations[e] : 0;
-		if (e + 1 < process->n_epochs && next->last_cycle >= next->first_cycle) {
+		if (site->kind == SITE_HEAP && e + 1 < n_epochs &&
+		    next->last_cycle >= next->first_cycle) {
 			double cycles = (double)(next->last_cycle - next->first_cycle + 1);
 
 			point->bytes -= site->died[e + 1].est_bytes / cycles;
@@ -67,12 +70,11 @@ static struct point *live_points(const struct process *process, const struct sit
 }
 
 /* A point that equals both its neighbours is left out: no line through the others changes. */
-static void put_series(struct json_report *report, const struct process *process,
-		       const struct site *site)
+static void put_series(struct json_report *report, const struct site *site)
 {
 	struct json *json = &report->json;
 	size_t n;
-	struct point *points = live_points(process, site, &n);
+	struct point *points = live_points(report->model, site, &n);
 
 	json_array(json, "series");
 	for (size_t i = 0; i < n; i++) {
@@ -104,13 +106,15 @@ static bool anything(const struct tally *tally, size_t e)
 	return tally && tally[e].objects;
 }
 
-static void put_epochs(struct json_report *report, const struct process *process,
-		       const struct site *site)
+static void put_epochs(struct json_report *report, const struct site *site)
 {
 	struct json *json = &report->json;
+	size_t n_epochs;
+
+	model_site_epochs(report->model, site, &n_epochs);
 
 	json_array(json, "epochs");
-	for (size_t e = 0; e < process->n_epochs; e++) {
+	for (size_t e = 0; e < n_epochs; e++) {
 		if (!anything(site->born, e) && !anything(site->died, e) &&
 		    !anything(site->died_unseen, e))
 			continue;
@@ -178,6 +182,8 @@ static void put_judgement(struct json_report *report, const struct candidate *ca
 	json_number(json, "growth_bytes_per_hour", candidate->growth);
 	json_number(json, "growth_bytes_per_hour_low", candidate->growth_low);
 	json_number(json, "growth_bytes_per_hour_high", candidate->growth_high);
+	json_number(json, "growth_per_hour", candidate->growth_objects);
+	json_number(json, "held_growth_bytes_per_hour", candidate->held_growth);
 	json_number(json, "live_bytes", candidate->live_bytes);
 	json_number(json, "live_bytes_error", candidate->live_bytes_error);
 	json_u64(json, "survivors", candidate->survivors);
@@ -205,6 +211,7 @@ static void put_counts(struct json_report *report, const struct site *site)
 	json_u64(json, "live_sampled_bytes", site->live_sampled_bytes);
 	json_number(json, "live_est_bytes", site->est_live_bytes);
 	json_number(json, "live_est_objects", site->est_live_objects);
+	json_number(json, "held_est_bytes", site->held_est_bytes);
 	report_json_known(report, "min_size_bytes", site->births ? site->min_size : 0);
 	report_json_known(report, "max_size_bytes", site->births ? site->max_size : 0);
 	report_json_known(report, "first_birth_ns", site->first_birth);
@@ -221,7 +228,8 @@ static void put_candidate(struct json_report *report, size_t index)
 
 	json_object(json, NULL);
 	json_u64(json, "rank", index + 1);
-	json_string(json, "kind", "go-heap");
+	json_string(json, "kind", site_kind_name(site->kind));
+	json_string(json, "unit", site_kind_unit(site->kind));
 	json_string(json, "verdict", verdicts[candidate->verdict]);
 	json_number(json, "confidence", candidate->confidence);
 	report_json_index(report, "process", site->process, model->n_processes);
@@ -231,8 +239,8 @@ static void put_candidate(struct json_report *report, size_t index)
 	put_ages(report, "deaths_by_age", site->died_at_age);
 	put_ages(report, "alive_by_age", site->live_at_age);
 	if (site->process < model->n_processes) {
-		put_series(report, &model->processes[site->process], site);
-		put_epochs(report, &model->processes[site->process], site);
+		put_series(report, site);
+		put_epochs(report, site);
 	}
 	json_end(json);
 }

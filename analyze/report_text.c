@@ -202,7 +202,7 @@ static size_t count_sites(const struct model *model, uint32_t process)
 	size_t n = 0;
 
 	for (size_t i = 0; i < model->n_sites; i++)
-		n += model->sites[i].process == process &&
+		n += model->sites[i].process == process && model->sites[i].kind == SITE_HEAP &&
 		     (model->sites[i].births || model->sites[i].unmatched_deaths);
 	return n;
 }
@@ -234,7 +234,7 @@ static void print_process(const struct report *report, uint32_t index)
 	uint64_t deaths = 0;
 
 	for (size_t i = 0; i < model->n_sites; i++)
-		if (model->sites[i].process == index)
+		if (model->sites[i].process == index && model->sites[i].kind == SITE_HEAP)
 			deaths += model->sites[i].deaths + model->sites[i].unmatched_deaths;
 	if (process->end && process->end < model->last_time) {
 		free(ended);
@@ -283,7 +283,8 @@ static void order_processes(struct report *report)
 	report->births = xcalloc(model->n_processes + 1, sizeof(*report->births));
 	report->order = xcalloc(model->n_processes + 1, sizeof(*report->order));
 	for (size_t i = 0; i < model->n_sites; i++)
-		if (model->sites[i].process < model->n_processes)
+		if (model->sites[i].process < model->n_processes &&
+		    model->sites[i].kind == SITE_HEAP)
 			report->births[model->sites[i].process] += model->sites[i].births;
 	for (size_t i = 0; i < model->n_processes; i++) {
 		size_t at = i;

@@ -90,7 +90,8 @@ static void trust_processes(const struct report *report)
 		if (!report_shows_process(report, i) || !report->births[report->order[i]])
 			continue;
 		for (size_t s = 0; s < model->n_sites; s++)
-			if (model->sites[s].process == report->order[i])
+			if (model->sites[s].process == report->order[i] &&
+			    model->sites[s].kind == SITE_HEAP)
 				unseen += model->sites[s].unmatched_deaths;
 		for (size_t c = 0; c < model->n_cycles && !cycles; c++)
 			cycles = model->cycles[c].process == report->order[i];

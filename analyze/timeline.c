@@ -122,7 +122,8 @@ static struct epoch_sum *sum_epochs(const struct model *model, uint32_t process)
 	for (size_t s = 0; s < model->n_sites; s++) {
 		const struct site *site = &model->sites[s];
 
-		if (site->process != process || !site->born || !site->died)
+		if (site->process != process || site->kind != SITE_HEAP || !site->born ||
+		    !site->died)
 			continue;
 		for (size_t e = 0; e < n; e++) {
 			sums[e].born += site->born[e].est_bytes;
@@ -159,7 +160,8 @@ static void add_samples(struct timeline *timeline, const struct model *model, ui
 	size_t row = 0, births = 0;
 
 	for (size_t s = 0; s < model->n_sites; s++)
-		births += model->sites[s].process == process && model->sites[s].births;
+		births += model->sites[s].process == process && model->sites[s].kind == SITE_HEAP &&
+			  model->sites[s].births;
 	for (size_t e = 0; births && e < p->n_epochs; e++) {
 		const struct epoch *epoch = &p->epochs[e], *next = epoch + 1;
 		double after_sweep;

@@ -282,7 +282,10 @@ void track_free(struct track *track)
 	map_free(&track->pending_of);
 	free(track->lives);
 	free(track->site_states);
-	map_free(&track->site_of);
+	for (int kind = 0; kind < SITE_KINDS; kind++) {
+		map_free(&track->site_of[kind]);
+		map_free(&track->site_from[kind]);
+	}
 	stackset_free(&track->stacks);
 	tablecheck_free(track->check);
 	free(track);

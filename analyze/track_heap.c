@@ -1,5 +1,6 @@
 #include "analyze/track_state.h"
 
+#include "analyze/track_objects.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
@@ -211,6 +212,7 @@ static void count_survivor(struct track *track, struct life *life, const struct 
 	const struct bucket *bucket = &life->buckets[object->bucket];
 	struct site *site = &track->model->sites[bucket->site];
 	double weight = bucket->est_bytes, size = (double)bucket->size;
+	uint32_t goroutine;
 
 	site->live++;
 	site->live_sampled_bytes += bucket->size;
@@ -226,6 +228,10 @@ static void count_survivor(struct track *track, struct life *life, const struct 
 	if (!site->alive)
 		site->alive = xcalloc(life_process(track, life)->n_epochs, sizeof(*site->alive));
 	add_tally(&site->alive[(object->cycle - life->base) / life->width], weight);
+	goroutine =
+		object->goid ? track_object_site(life, SITE_GOROUTINE, object->goid) : UINT32_MAX;
+	if (goroutine != UINT32_MAX)
+		track->model->sites[goroutine].held_est_bytes += weight;
 }
 
 void track_finish_life(struct track *track, struct life *life)
@@ -243,6 +249,7 @@ void track_finish_life(struct track *track, struct life *life)
 	track_finish_sites(track, life);
 	while (map_next(&life->live, &position, &address, &index))
 		count_survivor(track, life, &life->objects[index]);
+	track_finish_objects(track, life);
 	map_free(&life->live);
 	map_free(&life->generations);
 	map_free(&life->bucket_of);

@@ -17,32 +17,31 @@
 
 /* ---- Sites ------------------------------------------------------------------------------ */
 
-static uint32_t new_site(struct track *track, struct life *life, uint32_t stack)
+uint32_t track_new_site(struct track *track, struct life *life, enum site_kind kind, uint32_t stack)
 {
 	struct model *model = track->model;
 	uint32_t id = (uint32_t)model->n_sites;
 
 	xgrow(model->sites, model->cap_sites, model->n_sites + 1);
 	xgrow(track->site_states, track->cap_site_states, model->n_sites + 1);
-	model->sites[id] = (struct site){.process = life->process, .stack = stack};
+	model->sites[id] = (struct site){.kind = kind, .process = life->process, .stack = stack};
 	track->site_states[id] = (struct site_state){.life = (uint32_t)(life - track->lives)};
 	model->n_sites++;
-	life->n_sites++;
+	if (kind == SITE_HEAP)
+		life->n_sites++;
+	else
+		life->timed.n_sites++;
 	return id;
-}
-
-static uint64_t pair_key(uint32_t high, uint32_t low)
-{
-	return (uint64_t)high << 32 | low;
 }
 
 static uint32_t site_of_stack(struct track *track, struct life *life, uint32_t stack)
 {
 	bool fresh;
-	uint64_t *at = map_put(&track->site_of, pair_key(life->process, stack), &fresh);
+	uint64_t *at =
+		map_put(&track->site_of[SITE_HEAP], track_pair(life->process, stack), &fresh);
 
 	if (fresh)
-		*at = new_site(track, life, stack);
+		*at = track_new_site(track, life, SITE_HEAP, stack);
 	return (uint32_t)*at;
 }
 
@@ -54,7 +53,7 @@ static void *grow_array(void *array, size_t size, uint32_t from, uint32_t to)
 	return array;
 }
 
-static void set_capacity(struct track *track, uint32_t id, uint32_t cap)
+void track_set_capacity(struct track *track, uint32_t id, uint32_t cap)
 {
 	struct site_state *state = &track->site_states[id];
 	struct site *site = &track->model->sites[id];
@@ -66,24 +65,26 @@ static void set_capacity(struct track *track, uint32_t id, uint32_t cap)
 	if (site->died_unseen)
 		site->died_unseen =
 			grow_array(site->died_unseen, sizeof(*site->died_unseen), state->cap, cap);
+	if (site->alive)
+		site->alive = grow_array(site->alive, sizeof(*site->alive), state->cap, cap);
 	state->cap = cap;
 }
 
-static void make_room(struct track *track, uint32_t id, uint32_t epoch)
+void track_make_room(struct track *track, uint32_t id, uint32_t epoch)
 {
 	uint32_t cap = track->site_states[id].cap ? track->site_states[id].cap : FIRST_EPOCHS;
 
 	while (cap <= epoch)
 		cap *= 2;
 	if (cap != track->site_states[id].cap)
-		set_capacity(track, id, cap);
+		track_set_capacity(track, id, cap);
 }
 
 struct tally *track_unseen(struct track *track, uint32_t id, uint32_t epoch)
 {
 	struct site *site = &track->model->sites[id];
 
-	make_room(track, id, epoch);
+	track_make_room(track, id, epoch);
 	if (!site->died_unseen)
 		site->died_unseen = xcalloc(track->site_states[id].cap, sizeof(struct tally));
 	return &site->died_unseen[epoch];
@@ -91,21 +92,20 @@ struct tally *track_unseen(struct track *track, uint32_t id, uint32_t epoch)
 
 /* ---- Generations ------------------------------------------------------------------------ */
 
-/* Writes the number of generations, as it has stood since, into the epochs that have ended. */
-static void fill_generations(struct track *track, uint32_t id, uint32_t upto)
+void track_fill_generations(struct track *track, uint32_t id, uint32_t upto)
 {
 	struct site_state *state = &track->site_states[id];
 
 	if (state->gen_from >= upto)
 		return;
-	make_room(track, id, upto - 1);
+	track_make_room(track, id, upto - 1);
 	while (state->gen_from < upto)
 		track->model->sites[id].generations[state->gen_from++] = state->gen_count;
 }
 
 static void count_generation(struct track *track, struct life *life, uint32_t id, int change)
 {
-	fill_generations(track, id, (uint32_t)life_process(track, life)->n_epochs - 1);
+	track_fill_generations(track, id, (uint32_t)life_process(track, life)->n_epochs - 1);
 	track->site_states[id].gen_count += (uint32_t)change;
 }
 
@@ -113,12 +113,12 @@ void track_generation(struct track *track, struct life *life, uint32_t id, uint3
 		      int change)
 {
 	struct site_state *state = &track->site_states[id];
-	uint64_t key = pair_key(id, cycle), *at;
+	uint64_t key = track_pair(id, cycle), *at;
 
 	/* Births come in the current cycle: that one is counted without a look-up. */
 	if (state->recent_cycle != cycle && change > 0) {
 		if (state->recent_count)
-			*map_put(&life->generations, pair_key(id, state->recent_cycle), NULL) =
+			*map_put(&life->generations, track_pair(id, state->recent_cycle), NULL) =
 				state->recent_count;
 		state->recent_cycle = cycle;
 		state->recent_count = 0;
@@ -148,7 +148,7 @@ void track_generation(struct track *track, struct life *life, uint32_t id, uint3
 
 /* ---- Epochs ----------------------------------------------------------------------------- */
 
-static void merge_tallies(struct tally *tallies, uint32_t n)
+void track_merge_tallies(struct tally *tallies, uint32_t n)
 {
 	for (uint32_t i = 0; 2 * i < n; i++) {
 		struct tally sum = tallies[2 * i];
@@ -167,13 +167,13 @@ static void merge_site_epochs(struct track *track, uint32_t id, uint32_t n_epoch
 	struct site_state *state = &track->site_states[id];
 	struct site *site = &track->model->sites[id];
 
-	fill_generations(track, id, n_epochs - 1);
+	track_fill_generations(track, id, n_epochs - 1);
 	if (!state->cap)
 		return;
-	merge_tallies(site->born, state->cap);
-	merge_tallies(site->died, state->cap);
+	track_merge_tallies(site->born, state->cap);
+	track_merge_tallies(site->died, state->cap);
 	if (site->died_unseen)
-		merge_tallies(site->died_unseen, state->cap);
+		track_merge_tallies(site->died_unseen, state->cap);
 	/* Of two epochs the end of the second counts; the last epoch has not ended. */
 	state->gen_from = (n_epochs - 1) / 2;
 	for (uint32_t i = 0; i < state->gen_from; i++)
@@ -188,7 +188,7 @@ static void widen(struct track *track, struct life *life)
 
 	for (uint32_t id = 0; id < track->model->n_sites; id++)
 		if (track->model->sites[id].process == life->process &&
-		    !track->site_states[id].gone)
+		    track->model->sites[id].kind == SITE_HEAP && !track->site_states[id].gone)
 			merge_site_epochs(track, id, n);
 	life->width *= 2;
 	for (uint32_t i = 0; 2 * i < n; i++) {
@@ -251,7 +251,7 @@ uint32_t track_epoch(struct track *track, struct life *life, uint32_t site, uint
 	uint32_t epoch = (cycle - life->base) / life->width;
 
 	if (epoch >= track->site_states[site].cap)
-		make_room(track, site, epoch);
+		track_make_room(track, site, epoch);
 	return epoch;
 }
 
@@ -311,7 +311,7 @@ struct bucket *track_bucket(struct track *track, struct life *life, uint64_t add
 				 &(struct bucket){
 					 .address = address,
 					 .size = size,
-					 .site = new_site(track, life, empty),
+					 .site = track_new_site(track, life, SITE_HEAP, empty),
 					 .check = NONE,
 					 .partial = true,
 				 });
@@ -343,7 +343,7 @@ static void move_generations(struct track *track, struct life *life, uint32_t fr
 		if (cycle == state->recent_cycle)
 			n = state->recent_count;
 		else
-			map_take(&life->generations, pair_key(from, (uint32_t)cycle), &n);
+			map_take(&life->generations, track_pair(from, (uint32_t)cycle), &n);
 		for (; n; n--)
 			track_generation(track, life, to, (uint32_t)cycle, 1);
 	}
@@ -377,9 +377,9 @@ static void merge_sites(struct track *track, struct life *life, uint32_t from, u
 	struct site *source = &track->model->sites[from], *target = &track->model->sites[to];
 
 	if (state->cap && n_epochs) {
-		fill_generations(track, from, n_epochs - 1);
-		fill_generations(track, to, n_epochs - 1);
-		make_room(track, to, state->cap - 1);
+		track_fill_generations(track, from, n_epochs - 1);
+		track_fill_generations(track, to, n_epochs - 1);
+		track_make_room(track, to, state->cap - 1);
 		for (uint32_t i = 0; i < n_epochs - 1; i++)
 			if (source->generations[i] > target->generations[i])
 				target->generations[i] = source->generations[i];
@@ -413,7 +413,7 @@ static void complete(struct track *track, struct life *life, struct bucket *buck
 
 	if (!bucket->partial)
 		return;
-	at = map_put(&track->site_of, pair_key(life->process, stack), &fresh);
+	at = map_put(&track->site_of[SITE_HEAP], track_pair(life->process, stack), &fresh);
 	if (fresh) {
 		*at = own;
 		track->model->sites[own].stack = stack;
@@ -460,7 +460,8 @@ static struct bucket *nameless_bucket(struct track *track, struct life *life,
 		track, life, stackset_intern(&track->stacks, event->stack, event->n_stack));
 	bool fresh;
 
-	at = map_put(&life->bucket_of_site, pair_key(site, (uint32_t)(size ^ size >> 32)), &fresh);
+	at = map_put(&life->bucket_of_site, track_pair(site, (uint32_t)(size ^ size >> 32)),
+		     &fresh);
 	if (fresh)
 		*at = new_bucket(track, life,
 				 &(struct bucket){.size = size, .site = site, .check = NONE});
@@ -498,9 +499,10 @@ void track_finish_sites(struct track *track, struct life *life)
 		complete(track, life, &life->buckets[i],
 			 track->model->sites[life->buckets[i].site].stack);
 	for (uint32_t id = 0; n && id < track->model->n_sites; id++) {
-		if (track->model->sites[id].process != life->process || track->site_states[id].gone)
+		if (track->model->sites[id].process != life->process ||
+		    track->model->sites[id].kind != SITE_HEAP || track->site_states[id].gone)
 			continue;
-		fill_generations(track, id, n);
-		set_capacity(track, id, n);
+		track_fill_generations(track, id, n);
+		track_set_capacity(track, id, n);
 	}
 }

@@ -39,6 +39,29 @@ struct ranges {
 	size_t n, cap;
 };
 
+/* An object that is alive, of a kind other than SITE_HEAP. */
+struct timed_object {
+	uint64_t time, bytes;
+	double est_bytes;
+	uint32_t site;
+};
+
+/* The objects of a process that are not on the Go heap (track_objects.c). */
+struct timed_objects {
+	/* Slices of time: `n` of them so far, each `width` ns, the first begins at `base` */
+	uint64_t base, width;
+	uint32_t n;
+	uint32_t n_sites;
+
+	struct timed_object *items;
+	size_t n_items, cap_items;
+	uint32_t *free_items;
+	size_t n_free, cap_free;
+	struct map alive[SITE_KINDS]; /* key -> index of the object */
+	/* Deaths of which not even the site is known, by slice. NULL: none. */
+	uint32_t *unseen[SITE_KINDS];
+};
+
 /* A process from its exec (or the first sign of it) to its end or next exec. */
 struct life {
 	uint32_t process; /* index into model.processes */
@@ -77,6 +100,8 @@ struct life {
 	bool gc_seen;
 	uint64_t gc_last_number, gc_last_prof_cycle;
 
+	struct timed_objects timed;
+
 	struct ranges mapped;	  /* what is known to be mapped */
 	struct ranges accessible; /* and of it, not PROT_NONE */
 	uint64_t brk;
@@ -93,6 +118,8 @@ struct site_state {
 	uint32_t first_cycle;
 	bool seeded; /* the bucket table had objects of it */
 	bool gone;   /* merged into another */
+	/* Not of the heap: deaths by age in slices, MODEL_MAX_SLICES. NULL: none. */
+	uint32_t *ages;
 };
 
 /* What is known of a pid before, and unless, anything of interest happens to it. */
@@ -117,7 +144,8 @@ struct track {
 	size_t n_lives, cap_lives;
 	struct site_state *site_states; /* parallel to model.sites */
 	size_t cap_site_states;
-	struct map site_of; /* (process, stack) -> site */
+	struct map site_of[SITE_KINDS];	  /* (process, stack) -> site */
+	struct map site_from[SITE_KINDS]; /* (process, origin) -> site */
 	struct stackset stacks;
 
 	struct pid_entry *pids;
@@ -135,7 +163,7 @@ struct track {
 	struct map pending_of; /* tid -> index into pending */
 
 	struct tablecheck *check;
-	size_t gctrace_bytes; /* in model.gctrace_texts */
+	size_t gctrace_bytes;		/* in model.gctrace_texts */
 	uint64_t first_note, last_note; /* times */
 	bool finished;
 };
@@ -172,6 +200,22 @@ struct tally *track_unseen(struct track *track, uint32_t site, uint32_t epoch);
 /* One object of that birth cycle more or less is alive at site. */
 void track_generation(struct track *track, struct life *life, uint32_t site, uint32_t cycle,
 		      int change);
+/* Adds an empty site of a kind. */
+uint32_t track_new_site(struct track *track, struct life *life, enum site_kind kind,
+			uint32_t stack);
+/* Gives the arrays of a site a length, which becomes their capacity. */
+void track_set_capacity(struct track *track, uint32_t site, uint32_t length);
+/* Room for that epoch in the arrays of a site. */
+void track_make_room(struct track *track, uint32_t site, uint32_t epoch);
+/* Writes the number of generations, as it has stood since, into the epochs before `upto`. */
+void track_fill_generations(struct track *track, uint32_t site, uint32_t upto);
+/* Adds up neighbours, two by two; the other half becomes zeros. */
+void track_merge_tallies(struct tally *tallies, uint32_t n);
+/* The key of two indexes. */
+static inline uint64_t track_pair(uint32_t high, uint32_t low)
+{
+	return (uint64_t)high << 32 | low;
+}
 /* Merges what turned out to have the same stack; the arrays of sites get their final length. */
 void track_finish_sites(struct track *track, struct life *life);
 

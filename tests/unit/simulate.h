@@ -29,6 +29,9 @@ struct sim {
 	double min_size, max_size;
 	/* Of the site that is being filled. */
 	struct site *site;
+	/* Where not NULL, objects go there instead. */
+	void (*object)(void *context, double birth, double death, double size);
+	void *context;
 	uint64_t *last_found; /* by birth cycle: the greatest death cycle, cycles + 2 for alive */
 };
 
@@ -158,6 +161,10 @@ static inline void sim_object(struct sim *sim, double birth, double death)
 
 	if (birth >= sim->span)
 		return;
+	if (sim->object) {
+		sim->object(sim->context, birth, death, size);
+		return;
+	}
 	if (birth < 0) {
 		if (sim->attached && dead && death > 0) {
 			site->unmatched_deaths++;
