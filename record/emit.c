@@ -2,6 +2,7 @@
 
 #include "formats/note.h"
 #include "formats/xalloc.h"
+#include "record/synth.h"
 
 #include <stdlib.h>
 
@@ -152,6 +153,7 @@ void emit_symbols(struct recording *r)
 		.arrays = r->arrays,
 		.n_arrays = r->n_arrays,
 	};
+	struct perfdata_build_id kernel = {.pid = UINT32_MAX, .path = "[kernel.kallsyms]"};
 	struct buffer table = {0}, build_ids = {0};
 	struct error *err = symbols_collect(r->options->output, &options, &table);
 
@@ -160,6 +162,9 @@ void emit_symbols(struct recording *r)
 	else
 		perfdata_writer_feature(r->writer, PERFDATA_FEAT_SYMTAB, table.data, table.len);
 	error_free(err);
+	kernel.id_len = (uint8_t)synth_kernel_build_id(kernel.id);
+	if (kernel.id_len)
+		perfdata_encode_build_ids(&build_ids, &kernel, 1);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		struct perfdata_build_id id = {
 			.pid = UINT32_MAX,

@@ -36,7 +36,9 @@ const char options_help[] =
 	"                       at the end, or with @30s also from the start on, every 30 s\n"
 	"      --check          say what works here, and the remedy for what does not\n"
 	"      --list           print the probes, with address, instruction and reason\n"
-	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little)\n"
+	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little), or 0: not "
+	"packed,\n"
+	"                       for a perf without zstd\n"
 	"  -m, --pages N        ring buffer pages for each CPU, a power of two\n"
 	"  -q, --quiet          warnings only\n"
 	"  -v, --verbose        details\n"
@@ -189,8 +191,8 @@ static struct error *parse_option(int opt, struct record_options *options)
 		options->action = ACTION_LIST;
 		return NULL;
 	case 'z':
-		if (!argument_number(optarg, 1, 19, &number))
-			return usage("-z", optarg, "not a zstd level from 1 to 19");
+		if (!argument_number(optarg, 0, 19, &number))
+			return usage("-z", optarg, "not a zstd level from 0 to 19");
 		options->compression_level = (int)number;
 		return NULL;
 	case 'm':

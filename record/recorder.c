@@ -368,6 +368,9 @@ static struct error *start(struct recording *r, int *status)
 	struct buffer records = {0};
 	struct error *err;
 
+	synth_kernel(r->session, watch_now(), &records);
+	emit_failed(r, perfdata_write(r->writer, records.data, records.len));
+	buffer_free(&records);
 	hurry();
 	err = privilege_drop();
 	if (err)

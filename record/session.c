@@ -95,13 +95,17 @@ static struct perf_event_attr tracking_attr(const struct session_options *option
 	return attr;
 }
 
-/* What our notes are samples of; the kernel itself never writes one. */
+/*
+ * What our notes are samples of; the kernel itself never writes one. Old perfs (5.10) take it for
+ * granted that samples of this event have a period.
+ */
 static struct perf_event_attr note_attr(const struct session_options *options)
 {
 	struct perf_event_attr attr = base_attr(options);
 
 	attr.type = PERF_TYPE_SOFTWARE;
 	attr.config = PERF_COUNT_SW_BPF_OUTPUT;
+	attr.sample_type |= PERF_SAMPLE_PERIOD;
 	attr.sample_period = 1;
 	attr.inherit = 0;
 	attr.disabled = attr.enable_on_exec = 0;
@@ -428,7 +432,7 @@ void session_note(const struct session *session, uint32_t pid, uint64_t time, co
 	struct perf_event_header header = {
 		.type = PERF_RECORD_SAMPLE,
 		.misc = PERF_RECORD_MISC_USER,
-		.size = (uint16_t)(sizeof(header) + 5 * 8 + 4 + len + padding),
+		.size = (uint16_t)(sizeof(header) + 6 * 8 + 4 + len + padding),
 	};
 
 	buffer_append(out, &header, sizeof(header));
@@ -438,6 +442,7 @@ void session_note(const struct session *session, uint32_t pid, uint64_t time, co
 	buffer_u32(out, pid);
 	buffer_u64(out, time);
 	buffer_u64(out, 0); /* CPU */
+	buffer_u64(out, 1); /* PERIOD */
 	buffer_u32(out, (uint32_t)(len + padding));
 	buffer_append(out, payload, len);
 	for (size_t i = 0; i < padding; i++)

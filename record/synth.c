@@ -2,11 +2,15 @@
 
 #include "record/target.h"
 
+#include <elf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#define KALLSYMS_LINES 20000 /* on some machines the per-CPU variables come first */
+#define BUILD_ID_MAX   20
 
 /* Sets the size of the record that began at `start`, once it is complete. */
 static void finish_record(struct buffer *out, size_t start)
@@ -80,6 +84,90 @@ static void synth_mapping(const struct session *session, pid_t pid, uint64_t tim
 	buffer_align(out, 8);
 	session_sample_id(session, (uint32_t)pid, (uint32_t)pid, time, out);
 	finish_record(out, start);
+}
+
+/* The address of _text. It is among the first symbols; the rest of the list is not even made. */
+static uint64_t kernel_text(void)
+{
+	FILE *f = fopen("/proc/kallsyms", "re");
+	uint64_t address = 0;
+	char line[512];
+
+	if (!f)
+		return 0;
+	for (int i = 0; i < KALLSYMS_LINES && fgets(line, sizeof(line), f); i++) {
+		if (strstr(line, " T _text\n")) {
+			address = strtoull(line, NULL, 16);
+			break;
+		}
+	}
+	fclose(f);
+	return address;
+}
+
+/* From _text to _etext, which the kernel claims as a piece of the physical memory. */
+static uint64_t kernel_text_len(void)
+{
+	FILE *f = fopen("/proc/iomem", "re");
+	uint64_t start, end, len = 0;
+	char line[512];
+
+	if (!f)
+		return 0;
+	while (!len && fgets(line, sizeof(line), f))
+		if (strstr(line, " : Kernel code\n") &&
+		    sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2 && end > start)
+			len = end + 1 - start;
+	fclose(f);
+	return len;
+}
+
+void synth_kernel(const struct session *session, uint64_t time, struct buffer *out)
+{
+	static const char name[] = "[kernel.kallsyms]_text";
+	uint64_t text = kernel_text(), len = kernel_text_len();
+	size_t start;
+
+	if (!text || !len)
+		return;
+	start = begin_record(out, PERF_RECORD_MMAP, PERF_RECORD_MISC_KERNEL);
+	buffer_u32(out, UINT32_MAX);
+	buffer_u32(out, 0);
+	buffer_u64(out, text);
+	buffer_u64(out, len);
+	buffer_u64(out, text);
+	buffer_append(out, name, sizeof(name));
+	buffer_align(out, 8);
+	session_sample_id(session, UINT32_MAX, 0, time, out);
+	finish_record(out, start);
+}
+
+size_t synth_kernel_build_id(uint8_t *id)
+{
+	FILE *f = fopen("/sys/kernel/notes", "re");
+	uint8_t bytes[4096];
+	struct cursor c;
+	size_t n;
+
+	if (!f)
+		return 0;
+	n = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	c = cursor_make(bytes, n);
+	while (cursor_left(&c)) {
+		uint32_t name_len = cursor_u32(&c), len = cursor_u32(&c), type = cursor_u32(&c);
+		const uint8_t *name = cursor_take(&c, (name_len + 3u) & ~3u);
+		const uint8_t *body = cursor_take(&c, (len + 3u) & ~3u);
+
+		if (c.failed)
+			return 0;
+		if (type == NT_GNU_BUILD_ID && name_len == 4 && memcmp(name, "GNU", 4) == 0 &&
+		    len <= BUILD_ID_MAX) {
+			memcpy(id, body, len);
+			return len;
+		}
+	}
+	return 0;
 }
 
 void synth_process(const struct session *session, pid_t pid, uint64_t time, struct buffer *out)

@@ -10,4 +10,12 @@
  */
 void synth_process(const struct session *session, pid_t pid, uint64_t time, struct buffer *out);
 
+/*
+ * Appends the MMAP record of the kernel itself, by which perf places its symbols; nothing where the
+ * kernel does not tell its addresses (kernel.kptr_restrict).
+ */
+void synth_kernel(const struct session *session, uint64_t time, struct buffer *out);
+/* The running kernel's GNU build id into id (20 bytes); its length, or 0. */
+size_t synth_kernel_build_id(uint8_t *id);
+
 #endif

@@ -1,0 +1,78 @@
+#!/bin/bash
+# Puts a perf of another Debian release into $CACHE/perf/NAME, with the libraries and the loader of
+# that release, and prints the path of a script that runs it.
+#
+#   tests/fetch-perf.sh oldest|newest
+#
+# oldest is 5.10 of bullseye, newest the one in trixie-backports (7.x). Nothing is installed, and the
+# machine's apt sources stay as they are (tests/debian.sh). Safe to run twice, also at the same time.
+# Exit status: 0 it is there; 3 it cannot be had (one line says why); 2 wrong usage.
+set -u
+
+name=${1:-}
+top=$(cd "$(dirname "$0")/.." && pwd)
+cache=${CACHE:-$top/.cache}
+# shellcheck source=tests/debian.sh
+. "$top/tests/debian.sh"
+
+unavailable() {
+	[ -z "${new-}" ] || rm -rf "$new"
+	echo "fetch-perf.sh: the $name perf: $*" >&2
+	exit 3
+}
+
+case $name in
+oldest) suites=(bullseye) package=linux-perf-5.10 ;;
+newest) suites=(trixie-backports trixie) package=linux-perf/trixie-backports ;;
+*)
+	echo "usage: fetch-perf.sh oldest|newest" >&2
+	exit 2
+	;;
+esac
+
+mkdir -p "$cache/perf" || unavailable "cannot write to $cache"
+cache=$(cd "$cache" && pwd)
+root=$cache/perf/$name
+command -v flock >/dev/null || unavailable "flock is not installed"
+exec 8>"$cache/perf/.lock.$name"
+flock 8
+if [ -e "$root/complete" ]; then
+	echo "$root/run"
+	exit 0
+fi
+debian_suites "$cache/perf/apt/$name" "${suites[@]}"
+
+# perf and the libraries it is linked with, without the interpreters of its scripts.
+if ! plan=$("${debian_apt[@]}" install -s --no-install-recommends "$package" 2>&1); then
+	unavailable "not in ${suites[*]}: $(grep -E '^E:' <<<"$plan" | head -n 1)"
+fi
+packages=$(awk '$1 == "Inst" { print $2 }' <<<"$plan" |
+	grep -E '^(linux-perf|lib)' | grep -vE '^(libpython.*-(stdlib|minimal)|libc-bin)$')
+
+new=$cache/perf/.new.$name
+rm -rf "$new"
+mkdir -p "$new/debs" "$new/root"
+# shellcheck disable=SC2086 # names of packages, one argument each
+if ! reason=$(cd "$new/debs" && "${debian_apt[@]}" download "$package" \
+	$(grep -v '^linux-perf' <<<"$packages") 2>&1); then
+	unavailable "cannot be downloaded: $(grep -E '^E:' <<<"$reason" | head -n 1)"
+fi
+debian_unpack "$new/debs" "$new/root"
+
+# The last one is perf itself; beside it may be a script that chooses by the kernel's version.
+perf=$(cd "$new/root" && find usr/bin -name 'perf*' -type f -size +1000k | sort -V | tail -n 1)
+loader=$(cd "$new/root" && find . -name 'ld-linux*.so.*' | head -n 1)
+[ -n "$perf" ] && [ -n "$loader" ] || unavailable "its packages hold no perf or no loader"
+libraries=$(cd "$new/root" && find . -name '*.so.*' -printf "$root/root/%h\n" | sort -u | paste -sd:)
+cat >"$new/run" <<-SCRIPT
+	#!/bin/sh
+	exec "$root/root/$loader" --library-path "$libraries" "$root/root/$perf" "\$@"
+SCRIPT
+chmod +x "$new/run"
+rm -rf "$new/debs" "$root"
+mv "$new" "$root" || unavailable "cannot put it into $root"
+if ! reason=$("$root/run" --version 2>&1); then
+	unavailable "it does not run here: $(head -n 1 <<<"$reason")"
+fi
+touch "$root/complete"
+echo "$root/run"
