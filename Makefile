@@ -12,7 +12,7 @@ VERSION      := $(shell git describe --always --dirty 2>/dev/null || echo unknow
 export CACHE BUILD BIN
 
 LIBPERF      := $(CACHE)/libperf
-LIBS         := libtracefs libtraceevent libelf libdw libzstd capstone zlib libprotobuf-c libxxhash libcurl
+LIBS         := libtracefs libtraceevent libelf libdw libzstd capstone zlib libprotobuf-c libxxhash libcurl jansson
 # Empty where a library is not installed yet; then nothing is compiled (see `ready`).
 LIB_CFLAGS   := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LIB_LDLIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)

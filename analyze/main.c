@@ -1,13 +1,18 @@
 /* analyze: which allocation sites of a Go program leak, from a trace, a GC log and heap dumps. */
 
 #include "analyze/align.h"
+#include "analyze/comparison.h"
+#include "analyze/findings.h"
+#include "analyze/gates.h"
 #include "analyze/gchealth.h"
 #include "analyze/judge.h"
 #include "analyze/load.h"
+#include "analyze/metrics_scope.h"
 #include "analyze/options.h"
 #include "analyze/reconcile.h"
 #include "analyze/report_json.h"
 #include "analyze/report_text.h"
+#include "analyze/report_text_gates.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "formats/xalloc.h"
@@ -21,14 +26,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As diff and grep have it; 1 is for a gate that was tripped. */
-enum { EXIT_WELL = 0, EXIT_TROUBLE = 2 };
-
-/* All that was found out. */
-struct findings {
-	struct model model;
-	struct gchealth_list health;
-};
+/* As diff and grep have it. */
+enum { EXIT_WELL = 0, EXIT_GATE = 1, EXIT_TROUBLE = 2 };
 
 /* What one log tells; the log is freed. */
 static void use_log(struct findings *findings, bool has_trace, const char *name,
@@ -101,6 +100,52 @@ static struct error *find_out(const struct analyze_options *options, struct log 
 	return NULL;
 }
 
+/* A report in JSON begins with a brace, which no trace does. */
+static bool is_json(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int first = f ? getc(f) : EOF;
+
+	if (f)
+		fclose(f);
+	return first == '{';
+}
+
+/* A trace as the baseline is read as by itself, without logs and dumps. */
+static struct error *add_baseline(const char *path, struct log *log, struct comparison *comparison)
+{
+	const struct gchealth_options health = gchealth_defaults();
+	const struct load_options load = {.log = log};
+	struct findings before = {0};
+	struct error *err;
+
+	if (is_json(path))
+		return comparison_add_json(comparison, path);
+	model_init(&before.model);
+	err = load_traces(&path, 1, &load, &before.model);
+	if (!err) {
+		gchealth_add_trace(&before.health, &before.model, &health);
+		judge(&before.model, &(struct judge_options){0});
+		comparison_add(comparison, &before, false);
+	}
+	gchealth_free(&before.health);
+	model_free(&before.model);
+	return err;
+}
+
+static struct error *compare(const struct analyze_options *options, struct log *log,
+			     struct findings *findings)
+{
+	if (!options->baseline)
+		return NULL;
+	findings->comparison = comparison_new();
+	TRY(error_context(add_baseline(options->baseline, log, findings->comparison),
+			  "--baseline"));
+	comparison_add(findings->comparison, findings, true);
+	comparison_finish(findings->comparison);
+	return NULL;
+}
+
 static bool wants_color(const struct analyze_options *options, FILE *out)
 {
 	const char *no_color = getenv("NO_COLOR");
@@ -136,6 +181,7 @@ static struct error *write_text(const struct analyze_options *options, FILE *out
 			options->n_traces ? "" : ", by its log alone");
 		gchealth_print(&findings->health, out);
 	}
+	TRY(report_text_gates(out, findings, &report));
 	return ferror(out) ? error_errno(errno, "the report cannot be written") : NULL;
 }
 
@@ -144,7 +190,7 @@ static struct error *write_report(const struct analyze_options *options, FILE *o
 {
 	switch (options->format) {
 	case FORMAT_JSON:
-		return report_json(out, &findings->model, &findings->health);
+		return report_json(out, findings);
 	case FORMAT_TEXT:
 		break;
 	}
@@ -209,16 +255,56 @@ static struct error *write_output(const struct analyze_options *options,
 	return err;
 }
 
-static struct error *run(const struct analyze_options *options, struct log *log)
+/* Whoever does not see the report is told what is the matter with the gates all the same. */
+static void tell_gates(const struct analyze_options *options, const struct gates *gates,
+		       struct log *log)
 {
-	struct findings findings = {0};
+	bool seen = options->format == FORMAT_TEXT && !options->output;
+
+	for (size_t i = 0; i < gates->n; i++) {
+		const struct gate *gate = &gates->items[i];
+
+		if (gate->result == GATE_TRIPPED && !seen)
+			log_warn(log, "gate tripped: %s: %s", gate->text, gate->values);
+		else if (gate->result == GATE_UNKNOWN)
+			log_warn(log, "gate not decided: %s: %s", gate->text, gate->needs);
+	}
+}
+
+static struct error *list_metrics(const struct findings *findings)
+{
+	metrics_list(stdout, findings);
+	return fflush(stdout) ? error_errno(errno, "standard output") : NULL;
+}
+
+static struct error *report(const struct analyze_options *options, struct log *log,
+			    struct findings *findings, int *status)
+{
+	gates_evaluate(findings->gates, findings);
+	TRY(write_output(options, findings));
+	tell_gates(options, findings->gates, log);
+	if (gates_count(findings->gates, GATE_UNKNOWN))
+		*status = EXIT_TROUBLE;
+	if (gates_count(findings->gates, GATE_TRIPPED))
+		*status = EXIT_GATE;
+	return NULL;
+}
+
+static struct error *run(struct analyze_options *options, struct log *log, int *status)
+{
+	struct findings findings = {.gates = &options->gates};
 	struct error *err;
 
 	model_init(&findings.model);
 	err = find_out(options, log, &findings);
-	progress_clear(log->progress);
 	if (!err)
-		err = write_output(options, &findings);
+		err = compare(options, log, &findings);
+	progress_clear(log->progress);
+	if (!err && options->action == ANALYZE_METRICS)
+		err = list_metrics(&findings);
+	else if (!err)
+		err = report(options, log, &findings, status);
+	comparison_free(findings.comparison);
 	gchealth_free(&findings.health);
 	model_free(&findings.model);
 	return err;
@@ -236,7 +322,7 @@ int main(int argc, char *argv[])
 	struct log log = {.out = stderr, .progress = &progress};
 	struct analyze_options options;
 	struct error *err;
-	int status;
+	int status = EXIT_WELL;
 
 	/* A reader that has seen enough ends us without a word, whatever our parent made of it. */
 	signal(SIGPIPE, SIG_DFL);
@@ -251,14 +337,17 @@ int main(int argc, char *argv[])
 		case ANALYZE_VERSION:
 			err = print("analyze " GMT_VERSION "\n");
 			break;
+		case ANALYZE_METRICS:
 		case ANALYZE_REPORT:
-			err = run(&options, &log);
+			err = options.n_traces || options.n_gctraces ? run(&options, &log, &status)
+								     : list_metrics(NULL);
 			break;
 		}
 	}
-	status = err ? EXIT_TROUBLE : EXIT_WELL;
-	if (err)
+	if (err) {
+		status = EXIT_TROUBLE;
 		log_error(&log, err);
+	}
 	error_free(err);
 	analyze_options_free(&options);
 	return status;

@@ -166,7 +166,7 @@ const char *verdict_name(enum verdict verdict)
 const char *site_kind_name(enum site_kind kind)
 {
 	static const char *const names[SITE_KINDS] = {
-		[SITE_HEAP] = "heap",	  [SITE_GOROUTINE] = "goroutine",
+		[SITE_HEAP] = "go-heap",  [SITE_GOROUTINE] = "goroutine",
 		[SITE_NATIVE] = "native", [SITE_MAPPING] = "mapping",
 		[SITE_THREAD] = "thread",
 	};
@@ -191,6 +191,18 @@ const struct epoch *model_site_epochs(const struct model *model, const struct si
 
 	*n = site->kind == SITE_HEAP ? process->n_epochs : process->n_slices;
 	return site->kind == SITE_HEAP ? process->epochs : process->slices;
+}
+
+const char *verdict_id(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_LIKELY_LEAK:
+		return "likely-leak";
+	case VERDICT_TOO_LITTLE:
+		return "too-little-evidence";
+	default:
+		return verdict_name(verdict);
+	}
 }
 
 bool verdict_is_leak(enum verdict verdict)

@@ -318,13 +318,15 @@ const struct symtab_frame *model_frame(const struct model *model, const struct s
 /* The frame that names a site: the innermost that is not the runtime's own. */
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site);
 const char *verdict_name(enum verdict verdict);
-/* "heap", "goroutine", "native", "mapping", "thread". */
+/* "go-heap", "goroutine", "native", "mapping", "thread". */
 const char *site_kind_name(enum site_kind kind);
 /* What there is one more of: "objects", "goroutines", "allocations", "mappings", "threads". */
 const char *site_kind_unit(enum site_kind kind);
 /* The epochs that the tallies of a site are by: GC cycles or slices of time; *n is their number. */
 const struct epoch *model_site_epochs(const struct model *model, const struct site *site,
 				      size_t *n);
+/* The same as programs know it ("likely-leak"): part of the JSON schema. */
+const char *verdict_id(enum verdict verdict);
 /* A leak, or likely one. */
 bool verdict_is_leak(enum verdict verdict);
 /* Wall-clock ns of a trace time, by the nearest clock pair; 0 where the trace has none. */

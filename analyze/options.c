@@ -21,6 +21,13 @@ const char analyze_help[] =
 	"                       the trace object by object at the GC cycle it describes\n"
 	"  -f, --format FORMAT  text (default); json: all of it with every curve behind it, for\n"
 	"                       programs, in a form that stays\n"
+	"      --baseline FILE  compare with another trace, or with the JSON report on one: what\n"
+	"                       allocates or grows more, less, is new or gone, site by site\n"
+	"      --fail-on EXPR   exit with 1 where this holds, as in 'rss.growth > 1MB/min' or\n"
+	"                       'leaks(confidence >= 0.9) > 0'; may be given again\n"
+	"      --gates FILE     the same, a condition a line\n"
+	"      --list-metrics   the figures and functions for such conditions; with a trace\n"
+	"                       also what they are\n"
 	"  -o, --output FILE    where to write the report; standard output by default\n"
 	"      --from TIME      leave out what was before, 90s, 10m or 2h into the trace:\n"
 	"      --to TIME        and what came after, as if it had been recorded from and to there\n"
@@ -33,7 +40,8 @@ const char analyze_help[] =
 	"  -h, --help           this text\n"
 	"      --version        the version\n"
 	"\n"
-	"Exit status: 0 well, 2 trouble (wrong usage, unreadable input).\n"
+	"Exit status: 0 well, 1 a gate was tripped, 2 trouble (wrong usage, unreadable input, a\n"
+	"gate over a figure that the trace does not tell).\n"
 	"\n"
 	"A service whose memory grows: record ten minutes of it, look at the file at home.\n"
 	"  $ record -p $(pgrep myserver) -d 10m -o trace.gmt\n"
@@ -49,9 +57,27 @@ const char analyze_help[] =
 	"  $ sleep 600; curl -so heap2.pb.gz localhost:6060/debug/pprof/heap\n"
 	"  $ analyze trace.gmt --gctrace gc.log --pprof heap1.pb.gz --pprof heap2.pb.gz --from 2m\n"
 	"All three must agree; where they do not, that is reported too: events that were lost, a\n"
-	"dump of another process, a log that cannot be placed.\n";
+	"dump of another process, a log that cannot be placed.\n"
+	"\n"
+	"In a build: the test fails where it leaks, or where it allocates more than it did.\n"
+	"  $ go test -exec 'record -o trace.gmt --' ./pkg\n"
+	"  $ analyze trace.gmt --baseline main.json --fail-on 'leaks() > 0' \\\n"
+	"        --fail-on 'regressions(alloc_rate > 1MB/s) > 0'\n";
 
-enum { OPT_GCTRACE = 256, OPT_PPROF, OPT_FROM, OPT_TO, OPT_TOP, OPT_LIMIT, OPT_COLOR, OPT_VERSION };
+enum {
+	OPT_GCTRACE = 256,
+	OPT_PPROF,
+	OPT_FROM,
+	OPT_TO,
+	OPT_TOP,
+	OPT_LIMIT,
+	OPT_BASELINE,
+	OPT_FAIL_ON,
+	OPT_GATES,
+	OPT_LIST_METRICS,
+	OPT_COLOR,
+	OPT_VERSION,
+};
 
 static const struct option long_options[] = {
 	{"gctrace", required_argument, NULL, OPT_GCTRACE},
@@ -62,6 +88,10 @@ static const struct option long_options[] = {
 	{"to", required_argument, NULL, OPT_TO},
 	{"top", required_argument, NULL, OPT_TOP},
 	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"baseline", required_argument, NULL, OPT_BASELINE},
+	{"fail-on", required_argument, NULL, OPT_FAIL_ON},
+	{"gates", required_argument, NULL, OPT_GATES},
+	{"list-metrics", no_argument, NULL, OPT_LIST_METRICS},
 	{"color", required_argument, NULL, OPT_COLOR},
 	{"colour", required_argument, NULL, OPT_COLOR},
 	{"quiet", no_argument, NULL, 'q'},
@@ -140,6 +170,16 @@ static struct error *parse_option(int opt, struct analyze_options *options)
 		return argument_bytes(optarg, &options->limit) && options->limit
 			       ? NULL
 			       : usage("--limit", optarg, "not a size such as 512M or 2G");
+	case OPT_BASELINE:
+		options->baseline = optarg;
+		return NULL;
+	case OPT_FAIL_ON:
+		return gates_add(&options->gates, optarg);
+	case OPT_GATES:
+		return gates_add_file(&options->gates, optarg);
+	case OPT_LIST_METRICS:
+		options->action = ANALYZE_METRICS;
+		return NULL;
 	case OPT_COLOR:
 		return parse_color(optarg, options);
 	case 'q':
@@ -161,6 +201,10 @@ static struct error *check(const struct analyze_options *options)
 {
 	if (options->action != ANALYZE_REPORT)
 		return NULL;
+	if (options->baseline && !options->n_traces)
+		return error_remedy(error_new("a baseline is compared with a trace, and none was "
+					      "given"),
+				    "see `analyze --help`");
 	if (!options->n_traces && options->n_dumps)
 		return error_remedy(
 			error_new("a heap dump is compared with a trace, and none was given"),
@@ -203,4 +247,5 @@ void analyze_options_free(struct analyze_options *options)
 	free(options->traces);
 	free(options->gctraces);
 	free(options->dumps);
+	gates_free(&options->gates);
 }

@@ -308,9 +308,14 @@ static void put_mappings(struct json_report *report)
 	json_end(json);
 }
 
-struct error *report_json(FILE *out, const struct model *model, const struct gchealth_list *health)
+struct error *report_json(FILE *out, const struct findings *findings)
 {
-	struct json_report report = {.json = json_make(out), .model = model, .health = health};
+	struct json_report report = {
+		.json = json_make(out),
+		.findings = findings,
+		.model = &findings->model,
+		.health = &findings->health,
+	};
 
 	json_object(&report.json, NULL);
 	json_u64(&report.json, "schema_version", REPORT_JSON_VERSION);
@@ -318,6 +323,7 @@ struct error *report_json(FILE *out, const struct model *model, const struct gch
 	put_processes(&report);
 	put_timeline(&report);
 	report_json_candidates(&report);
+	report_json_gates(&report);
 	put_cycles(&report);
 	report_json_gc(&report);
 	put_rss(&report);

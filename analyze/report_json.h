@@ -1,8 +1,7 @@
 #ifndef GMT_ANALYZE_REPORT_JSON_H
 #define GMT_ANALYZE_REPORT_JSON_H
 
-#include "analyze/gchealth.h"
-#include "analyze/model.h"
+#include "analyze/findings.h"
 #include "formats/error.h"
 
 #include <stdio.h>
@@ -14,7 +13,7 @@
  */
 #define REPORT_JSON_VERSION 1
 
-/* Writes the report. The same model gives the same bytes. Errors: out cannot be written to. */
-struct error *report_json(FILE *out, const struct model *model, const struct gchealth_list *health);
+/* Writes the report. The same findings give the same bytes. Errors: out cannot be written to. */
+struct error *report_json(FILE *out, const struct findings *findings);
 
 #endif

@@ -8,14 +8,6 @@
 
 #define VERDICTS (VERDICT_TOO_LITTLE + 1)
 
-/* Part of the schema: apart from the words that people read, which may change. */
-static const char *const verdicts[VERDICTS] = {
-	[VERDICT_LEAK] = "leak",       [VERDICT_LIKELY_LEAK] = "likely-leak",
-	[VERDICT_GROWING] = "growing", [VERDICT_CACHE] = "cache",
-	[VERDICT_RAMP_UP] = "ramp-up", [VERDICT_BURST] = "burst",
-	[VERDICT_STEADY] = "steady",   [VERDICT_TOO_LITTLE] = "too-little-evidence",
-};
-
 /* ---- Curves ----------------------------------------------------------------------------- */
 
 struct point {
@@ -230,7 +222,7 @@ static void put_candidate(struct json_report *report, size_t index)
 	json_u64(json, "rank", index + 1);
 	json_string(json, "kind", site_kind_name(site->kind));
 	json_string(json, "unit", site_kind_unit(site->kind));
-	json_string(json, "verdict", verdicts[candidate->verdict]);
+	json_string(json, "verdict", verdict_id(candidate->verdict));
 	json_number(json, "confidence", candidate->confidence);
 	report_json_index(report, "process", site->process, model->n_processes);
 	put_site(report, site);
@@ -264,7 +256,7 @@ static void put_summary(struct json_report *report)
 	json_number(json, "growth_bytes_per_hour", growth);
 	json_object(json, "verdicts");
 	for (int i = 0; i < VERDICTS; i++)
-		json_u64(json, verdicts[i], counts[i]);
+		json_u64(json, verdict_id((enum verdict)i), counts[i]);
 	json_end(json);
 	json_end(json);
 }

@@ -7,8 +7,9 @@
 /* What the parts of the JSON report share. */
 struct json_report {
 	struct json json;
-	const struct model *model;
-	const struct gchealth_list *health;
+	const struct findings *findings;
+	const struct model *model;	    /* of the findings, as is */
+	const struct gchealth_list *health; /* this */
 };
 
 /* A figure of which the model has 0 where it is not known; null then. */
@@ -24,5 +25,7 @@ void report_json_frame(struct json_report *report, const struct symtab_frame *fr
 void report_json_candidates(struct json_report *report);
 void report_json_gc(struct json_report *report);
 void report_json_witnesses(struct json_report *report);
+/* metrics, gates and comparison */
+void report_json_gates(struct json_report *report);
 
 #endif

@@ -42,6 +42,7 @@ needs() {
 		build|protobuf-c|pkg-config --exists libprotobuf-c|libprotobuf-c-dev|reads heap dumps
 		build|xxHash|pkg-config --exists libxxhash|libxxhash-dev|hash tables
 		build|libcurl|pkg-config --exists libcurl|libcurl4-openssl-dev|fetches heap dumps
+		build|jansson|pkg-config --exists jansson|libjansson-dev|reads reports to compare with
 		build|kernel sources|have_kernel_sources|linux-source|libperf is built from them
 		build|xz|command -v xz|xz-utils|unpacks the kernel sources
 		test|cmocka|pkg-config --exists cmocka|libcmocka-dev|unit tests

@@ -21,7 +21,8 @@ static char *render(const struct model *model, const struct gchealth_list *healt
 	FILE *out = open_memstream(&text, &len);
 
 	assert_non_null(out);
-	assert_null(report_json(out, model, health ? health : &none));
+	assert_null(report_json(
+		out, &(struct findings){.model = *model, .health = health ? *health : none}));
 	fclose(out);
 	return text;
 }
@@ -296,7 +297,7 @@ static void test_write_error(void **state)
 	(void)state;
 	assert_non_null(out);
 	model_init(&model);
-	err = report_json(out, &model, &none);
+	err = report_json(out, &(struct findings){.model = model, .health = none});
 	assert_non_null(err);
 	assert_non_null(strstr(error_message(err), "No space left"));
 	error_free(err);
