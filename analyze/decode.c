@@ -390,6 +390,8 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 			event->syscall.args[recipe->loads[i].to] =
 				load_value(&recipe->loads[i], sample.raw, swap);
 		event->syscall.result = (int64_t)event->syscall.args[0];
+		if (recipe->kind == EVENT_SYSCALL_ENTER)
+			use_callchain(&sample, event);
 		return;
 	}
 	for (uint32_t i = 0; i < recipe->n_loads; i++)

@@ -77,7 +77,7 @@ struct event {
 	uint64_t time;		 /* CLOCK_MONOTONIC ns; 0: before the first sample */
 	uint32_t pid, tid, cpu;	 /* pid and tid are 0 where the record does not tell */
 	uint32_t n_stack;	 /* addresses at stack */
-	const void *stack;	 /* birth: u64 each, maybe unaligned; innermost first */
+	const void *stack;	 /* birth, call: u64 each, maybe unaligned; innermost first */
 	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */
 	uint64_t v[FIELD_COUNT]; /* probes: by event_field */
 	union {

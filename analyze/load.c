@@ -265,8 +265,13 @@ static struct error *load_one(struct load *load, const struct input *input)
 {
 	struct decode *decode = decode_new(input->file);
 	struct model *model = load->model;
+	/* Whose a mapping is, its call's stack tells by name; a pipe has the names at its end. */
+	bool has_symbols = perfdata_info(input->file)->symtab != NULL;
+	struct error *err = NULL;
 
 	take_clock(model, perfdata_info(input->file));
+	if (has_symbols)
+		err = take_symbols(model, perfdata_info(input->file));
 	read_records(load, input, decode);
 	take_info(load, perfdata_info(input->file));
 	if (!records_heap(perfdata_info(input->file)) && !model->births)
@@ -276,7 +281,9 @@ static struct error *load_one(struct load *load, const struct input *input)
 	decode_free(decode);
 	if (perfdata_damage(input->file) && !model->damage)
 		model->damage = xasprintf("%s: %s", input->path, perfdata_damage(input->file));
-	return error_context(take_symbols(model, perfdata_info(input->file)), "%s", input->path);
+	if (!has_symbols)
+		err = take_symbols(model, perfdata_info(input->file));
+	return error_context(err, "%s", input->path);
 }
 
 static struct error *load_all(struct load *load, const struct input *inputs, size_t n)

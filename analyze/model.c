@@ -69,6 +69,7 @@ void model_free(struct model *model)
 		free(model->processes[i].exe);
 		free(model->processes[i].go_version);
 		free(model->processes[i].build_id);
+		free(model->processes[i].limits.control);
 		free(model->processes[i].epochs);
 		free(model->processes[i].slices);
 	}
@@ -76,6 +77,7 @@ void model_free(struct model *model)
 	free_sites(model);
 	free(model->cycles);
 	free(model->rss);
+	free(model->shares);
 	free(model->maps);
 	free(model->checks);
 	for (size_t i = 0; i < model->n_texts; i++)

@@ -12,6 +12,7 @@
  */
 
 #include "formats/bytes.h"
+#include "formats/note.h"
 #include "formats/symtab.h"
 
 #include <stdbool.h>
@@ -111,9 +112,29 @@ struct gc_cycle {
 	uint32_t procs;
 };
 
+/* A reading of memory in RAM. */
 struct rss_point {
 	uint32_t process;
+	bool has_owners; /* else owners and go are 0 */
 	uint64_t time, rss, anon, file, shmem, swap;
+	/* Bytes by owner, which add up to rss: the heap divided by the runtime's own figures, what
+	 * it mapped for itself taken out of OWNER_ANON as far as stacks or its figures tell. */
+	uint64_t owners[OWNER_COUNT];
+	struct note_go_memory go;
+};
+
+/* What is in RAM of the mappings that one call stack made, at three readings of a process. */
+struct mapped_share {
+	uint32_t process;
+	uint32_t stack; /* index into model.stacks; UINT32_MAX: the calls were not seen */
+	enum memory_owner owner;
+	double first, peak, last; /* bytes at the first reading, at the highest RSS, at the last */
+};
+
+/* What bounds a process's memory, bytes; 0: nothing does, or not known. */
+struct memory_limits {
+	uint64_t go, cgroup, machine;
+	char *control; /* the control group that has the least limit; NULL */
 };
 
 /* Mapped bytes of a process as changed by system calls. What is mapped without any access
@@ -137,6 +158,7 @@ struct process {
 	uint64_t mmap_calls, munmap_calls, brk_calls, madvise_calls;
 	uint64_t released; /* bytes of pages that madvise gave back; they stay mapped */
 	int64_t mapped_net;
+	struct memory_limits limits;
 	/* In order; each process counts its own GC cycles. */
 	struct epoch *epochs;
 	size_t n_epochs, cap_epochs;
@@ -278,6 +300,8 @@ struct model {
 	size_t n_cycles, cap_cycles;
 	struct rss_point *rss;
 	size_t n_rss, cap_rss;
+	struct mapped_share *shares;
+	size_t n_shares, cap_shares;
 	struct map_point *maps;
 	size_t n_maps, cap_maps;
 	struct table_check *checks;

@@ -120,6 +120,12 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	case NOTE_GCTRACE:
 		add_gctrace(track, time, &note->gctrace);
 		break;
+	case NOTE_OWNERS:
+		track_owners_note(track, time, &note->owners, within(track, time));
+		break;
+	case NOTE_LIMITS:
+		track_limits_note(track, time, &note->limits);
+		break;
 	}
 }
 
@@ -286,6 +292,8 @@ void track_free(struct track *track)
 		map_free(&track->site_of[kind]);
 		map_free(&track->site_from[kind]);
 	}
+	map_free(&track->share_of);
+	map_free(&track->runtime_made);
 	stackset_free(&track->stacks);
 	tablecheck_free(track->check);
 	free(track);

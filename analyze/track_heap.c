@@ -259,6 +259,7 @@ void track_finish_life(struct track *track, struct life *life)
 	free(life->buckets);
 	free(life->mapped.items);
 	free(life->accessible.items);
+	owners_free(&life->owners);
 	free(life->seed);
 	life->objects = NULL;
 	life->free_objects = NULL;

@@ -14,6 +14,8 @@
 /* From include/uapi/asm-generic/mman.h and linux/mman.h: the target's, which is always Linux. */
 #define TARGET_PROT_NONE	0u
 #define TARGET_MREMAP_DONTUNMAP 4u
+#define TARGET_MAP_SHARED	1u /* MAP_SHARED_VALIDATE has the bit too */
+#define TARGET_MAP_ANONYMOUS	0x20u
 enum {
 	TARGET_MADV_DONTNEED = 4,
 	TARGET_MADV_FREE = 8,
@@ -138,7 +140,13 @@ static void add_delta(struct track *track, struct life *life, uint64_t time, int
 	life_process(track, life)->mapped_net += delta;
 }
 
-/* Of two readings of a process the higher one is kept: peaks are what is looked for. */
+/* Peaks are what is looked for; and who owns what. */
+static bool is_better(const struct rss_point *a, const struct rss_point *b)
+{
+	return a->has_owners != b->has_owners ? a->has_owners : a->rss > b->rss;
+}
+
+/* Of two readings of a process the better one is kept. */
 static void thin_rss(struct model *model)
 {
 	size_t *open = xcalloc(model->n_processes, sizeof(*open)), kept = 0;
@@ -148,7 +156,7 @@ static void thin_rss(struct model *model)
 		size_t *at = &open[point.process];
 
 		if (*at) {
-			if (point.rss > model->rss[*at - 1].rss)
+			if (is_better(&point, &model->rss[*at - 1]))
 				model->rss[*at - 1] = point;
 			*at = 0;
 		} else {
@@ -160,23 +168,27 @@ static void thin_rss(struct model *model)
 	model->n_rss = kept;
 }
 
-void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note)
+void track_add_rss(struct track *track, const struct rss_point *point)
 {
 	struct model *model = track->model;
-	struct life *life = track_life_of_note(track, note->pid, time);
 
 	if (model->n_rss >= MAX_POINTS)
 		thin_rss(model);
 	xgrow(model->rss, model->cap_rss, model->n_rss + 1);
-	model->rss[model->n_rss++] = (struct rss_point){
-		.process = life->process,
-		.time = time,
-		.rss = note->rss,
-		.anon = note->anon,
-		.file = note->file,
-		.shmem = note->shmem,
-		.swap = note->swap,
-	};
+	model->rss[model->n_rss++] = *point;
+}
+
+void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note)
+{
+	track_add_rss(track, &(struct rss_point){
+				     .process = track_life_of_note(track, note->pid, time)->process,
+				     .time = time,
+				     .rss = note->rss,
+				     .anon = note->anon,
+				     .file = note->file,
+				     .shmem = note->shmem,
+				     .swap = note->swap,
+			     });
 }
 
 /* ---- System calls ----------------------------------------------------------------------- */
@@ -195,12 +207,16 @@ static bool page_range(uint64_t start, uint64_t len, struct range *range)
 }
 
 /* A mapping takes the place of what was there. */
-static int64_t mapped(struct life *life, uint64_t start, uint64_t len, bool is_accessible)
+static int64_t mapped(struct life *life, uint64_t start, uint64_t len, bool is_accessible,
+		      struct owners_mapping how)
 {
 	struct range range;
 
 	if (!page_range(start, len, &range))
 		return 0;
+	how.start = range.start;
+	how.end = range.end;
+	owners_mapped(&life->owners, &how);
 	add_range(&life->mapped, range);
 	return is_accessible ? (int64_t)add_range(&life->accessible, range)
 			     : -(int64_t)remove_range(&life->accessible, range);
@@ -214,6 +230,7 @@ static int64_t unmapped(const struct process *process, struct life *life, uint64
 
 	if (!page_range(start, len, &range))
 		return 0;
+	owners_unmapped(&life->owners, range.start, range.end);
 	known = remove_range(&life->mapped, range);
 	accessible = remove_range(&life->accessible, range);
 	/* What is not known to have been mapped was so before the recording began. */
@@ -228,6 +245,7 @@ static int64_t moved_brk(struct life *life, uint64_t result)
 	uint64_t before = life->brk;
 
 	life->brk = result;
+	owners_brk(&life->owners, result);
 	return before ? (int64_t)(result - before) : 0;
 }
 
@@ -257,6 +275,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 	struct process *process = life_process(track, life);
 	const uint64_t *args = enter->args;
 	int64_t result = event->syscall.result, delta = 0;
+	struct owners_mapping how = {.stack = enter->stack};
 
 	if (result < 0 && result >= -4095) {
 		if (enter->call == SYSCALL_MADVISE)
@@ -266,7 +285,9 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 	switch (enter->call) {
 	case SYSCALL_MMAP:
 		process->mmap_calls++;
-		delta = mapped(life, (uint64_t)result, args[1], args[2] != TARGET_PROT_NONE);
+		how.is_file = !(args[3] & TARGET_MAP_ANONYMOUS);
+		how.is_shared = args[3] & TARGET_MAP_SHARED;
+		delta = mapped(life, (uint64_t)result, args[1], args[2] != TARGET_PROT_NONE, how);
 		break;
 	case SYSCALL_MUNMAP:
 		process->munmap_calls++;
@@ -276,7 +297,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 		process->mmap_calls++;
 		if (!(args[3] & TARGET_MREMAP_DONTUNMAP))
 			delta = unmapped(process, life, args[0], args[1]);
-		delta += mapped(life, (uint64_t)result, args[2], true);
+		delta += mapped(life, (uint64_t)result, args[2], true, how);
 		break;
 	case SYSCALL_BRK:
 		process->brk_calls++;
@@ -301,6 +322,9 @@ void track_syscall_enter(struct track *track, const struct event *event)
 		*at = track->n_pending++;
 	}
 	track->pending[*at].call = event->syscall.call;
+	track->pending[*at].stack =
+		event->n_stack ? stackset_intern(&track->stacks, event->stack, event->n_stack)
+			       : NONE;
 	memcpy(track->pending[*at].args, event->syscall.args, sizeof(event->syscall.args));
 	if (event->syscall.call == SYSCALL_MADVISE)
 		advised(life_process(track, track_life(track, event->pid, event->time)),

@@ -5,6 +5,7 @@
 
 #include "analyze/event.h"
 #include "analyze/model.h"
+#include "analyze/owners.h"
 #include "analyze/snapshots.h"
 #include "analyze/tablecheck.h"
 #include "analyze/track.h"
@@ -105,6 +106,8 @@ struct life {
 	struct ranges mapped;	  /* what is known to be mapped */
 	struct ranges accessible; /* and of it, not PROT_NONE */
 	uint64_t brk;
+	struct owners owners; /* whose what is mapped is */
+	uint64_t peak_rss;    /* highest of the readings with owners */
 };
 
 /* What is kept beside model.sites[i] while counting. */
@@ -135,6 +138,7 @@ struct pid_entry {
 struct pending_syscall {
 	enum event_syscall call;
 	uint64_t args[6];
+	uint32_t stack; /* NONE */
 };
 
 struct track {
@@ -161,6 +165,9 @@ struct track {
 	uint32_t *free_pending;
 	size_t n_free_pending, cap_free_pending;
 	struct map pending_of; /* tid -> index into pending */
+
+	struct map share_of;	 /* (process, owner, stack) -> index into model.shares */
+	struct map runtime_made; /* (process, stack) -> whether the runtime mapped it */
 
 	struct tablecheck *check;
 	size_t gctrace_bytes;		/* in model.gctrace_texts */
@@ -244,6 +251,14 @@ void track_syscall_enter(struct track *track, const struct event *event);
 void track_syscall_exit(struct track *track, const struct event *event);
 void track_forget_thread(struct track *track, uint32_t tid);
 void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note);
+void track_add_rss(struct track *track, const struct rss_point *point);
+
+/* ---- track_owners.c ---- */
+
+/* counted: the time is one that is looked at. */
+void track_owners_note(struct track *track, uint64_t time, const struct note_owners *note,
+		       bool counted);
+void track_limits_note(struct track *track, uint64_t time, const struct note_limits *note);
 
 static inline struct process *life_process(const struct track *track, const struct life *life)
 {

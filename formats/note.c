@@ -13,6 +13,9 @@
 #define NOTE_MAX_STACK 7000u
 
 #define NOTE_ENTRY_SIZE (sizeof(uint64_t) * (1 + 2 * 4))
+#define NOTE_RANGE_SIZE (sizeof(uint64_t) * 4)
+/* Owners in one note: more than there are, so that newer recorders may have more. */
+#define NOTE_MAX_OWNERS 256u
 
 static void put_header(struct buffer *out, enum note_kind kind)
 {
@@ -126,6 +129,63 @@ void note_put_gctrace(struct buffer *out, const struct note_gctrace *note)
 	put_string(out, note->text, NOTE_MAX_TEXT);
 }
 
+/* In the order in which both directions take them. */
+static uint64_t *go_field(struct note_go_memory *go, size_t i)
+{
+	uint64_t *const fields[] = {&go->in_use, &go->free, &go->released, &go->stacks,
+				    &go->work,	 &go->live, &go->sys};
+
+	return i < sizeof(fields) / sizeof(*fields) ? fields[i] : NULL;
+}
+
+void note_put_owners(struct buffer *out, const struct note_owners *note)
+{
+	struct note_go_memory go = note->go;
+	uint32_t n = 0;
+
+	assert(note->n_ranges <= NOTE_OWNERS_MAX_RANGES);
+	put_header(out, NOTE_OWNERS);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, note->mappings);
+	buffer_u64(out, note->begin);
+	buffer_u64(out, note->end);
+	buffer_u64(out, note->rss);
+	buffer_u64(out, note->anon);
+	buffer_u64(out, note->file);
+	buffer_u64(out, note->shmem);
+	buffer_u64(out, note->swap);
+	buffer_u64(out, note->statm);
+	for (size_t i = 0; go_field(&go, i); i++)
+		buffer_u64(out, *go_field(&go, i));
+	for (size_t i = 0; i < OWNER_COUNT; i++)
+		n += note->bytes[i] != 0;
+	buffer_u32(out, n);
+	buffer_u32(out, (uint32_t)note->n_ranges);
+	for (size_t i = 0; i < OWNER_COUNT; i++) {
+		if (!note->bytes[i])
+			continue;
+		buffer_u64(out, i);
+		buffer_u64(out, note->bytes[i]);
+	}
+	for (size_t i = 0; i < note->n_ranges; i++) {
+		buffer_u64(out, note->ranges[i].start);
+		buffer_u64(out, note->ranges[i].end);
+		buffer_u64(out, note->ranges[i].rss);
+		buffer_u64(out, note->ranges[i].owner);
+	}
+}
+
+void note_put_limits(struct buffer *out, const struct note_limits *note)
+{
+	put_header(out, NOTE_LIMITS);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, 0); /* alignment */
+	buffer_u64(out, note->go);
+	buffer_u64(out, note->cgroup);
+	buffer_u64(out, note->machine);
+	put_string(out, note->control, NOTE_MAX_TEXT);
+}
+
 static void get_clock(struct cursor *c, struct note_clock *note)
 {
 	note->monotonic = cursor_u64(c);
@@ -225,6 +285,73 @@ static void get_gctrace(struct cursor *c, struct note_gctrace *note)
 	note->text = cursor_cstring(c);
 }
 
+/* An owner that is not known here yet is unknown. */
+static enum memory_owner get_owner(struct cursor *c)
+{
+	uint64_t owner = cursor_u64(c);
+
+	return owner < OWNER_COUNT ? (enum memory_owner)owner : OWNER_UNKNOWN;
+}
+
+static void get_ranges(struct cursor *c, struct note_owners *note, uint32_t n)
+{
+	if (c->failed || n > NOTE_OWNERS_MAX_RANGES || n > cursor_left(c) / NOTE_RANGE_SIZE) {
+		c->failed = true;
+		return;
+	}
+	note->ranges = xcalloc(n, sizeof(*note->ranges));
+	note->n_ranges = n;
+	for (size_t i = 0; i < n; i++) {
+		struct note_owner_range *range = &note->ranges[i];
+
+		range->start = cursor_u64(c);
+		range->end = cursor_u64(c);
+		range->rss = cursor_u64(c);
+		range->owner = get_owner(c);
+		/* In order and apart, as the address space is. */
+		if (range->end <= range->start || (i && range->start < range[-1].end))
+			c->failed = true;
+	}
+}
+
+static void get_owners(struct cursor *c, struct note_owners *note)
+{
+	uint32_t n_owners, n_ranges;
+
+	note->pid = cursor_u32(c);
+	note->mappings = cursor_u32(c);
+	note->begin = cursor_u64(c);
+	note->end = cursor_u64(c);
+	note->rss = cursor_u64(c);
+	note->anon = cursor_u64(c);
+	note->file = cursor_u64(c);
+	note->shmem = cursor_u64(c);
+	note->swap = cursor_u64(c);
+	note->statm = cursor_u64(c);
+	for (size_t i = 0; go_field(&note->go, i); i++)
+		*go_field(&note->go, i) = cursor_u64(c);
+	n_owners = cursor_u32(c);
+	n_ranges = cursor_u32(c);
+	if (n_owners > NOTE_MAX_OWNERS)
+		c->failed = true;
+	for (uint32_t i = 0; i < n_owners && !c->failed; i++) {
+		enum memory_owner owner = get_owner(c);
+
+		note->bytes[owner] += cursor_u64(c);
+	}
+	get_ranges(c, note, n_ranges);
+}
+
+static void get_limits(struct cursor *c, struct note_limits *note)
+{
+	note->pid = cursor_u32(c);
+	cursor_u32(c);
+	note->go = cursor_u64(c);
+	note->cgroup = cursor_u64(c);
+	note->machine = cursor_u64(c);
+	note->control = cursor_cstring(c);
+}
+
 bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 {
 	struct cursor c = cursor_make(raw, len);
@@ -260,6 +387,12 @@ bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 	case NOTE_GCTRACE:
 		get_gctrace(&c, &note->gctrace);
 		break;
+	case NOTE_OWNERS:
+		get_owners(&c, &note->owners);
+		break;
+	case NOTE_LIMITS:
+		get_limits(&c, &note->limits);
+		break;
 	default:
 		c.failed = true;
 	}
@@ -276,5 +409,7 @@ void note_free(struct note *note)
 		free((void *)note->bucket.stack);
 	else if (note->kind == NOTE_TABLE)
 		free(note->table.entries);
+	else if (note->kind == NOTE_OWNERS)
+		free(note->owners.ranges);
 	*note = (struct note){0};
 }

@@ -25,6 +25,8 @@ enum note_kind {
 	NOTE_RSS = 5,	  /* struct note_rss */
 	NOTE_TEXT = 6,	  /* struct note_text: the probe plan, remarks of the recorder */
 	NOTE_GCTRACE = 7, /* struct note_gctrace */
+	NOTE_OWNERS = 8,  /* struct note_owners */
+	NOTE_LIMITS = 9,  /* struct note_limits */
 };
 
 /* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
@@ -90,6 +92,69 @@ struct note_rss {
 	uint64_t rss, anon, file, shmem, swap;
 };
 
+/* Whose a piece of a process's memory is. The values stand in traces: they never change. */
+enum memory_owner {
+	OWNER_UNKNOWN = 0,
+	OWNER_GO_HEAP = 1,    /* the Go heap's arenas; where they are split: spans with objects */
+	OWNER_GO_FREE = 2,    /* of the arenas, by the runtime's figures: free, not returned */
+	OWNER_GO_STACKS = 3,  /* of the arenas, by the same: stacks of goroutines */
+	OWNER_GO_RUNTIME = 4, /* what the runtime mapped for itself */
+	OWNER_PROGRAM = 5,    /* the executable: text, data, .bss */
+	OWNER_C_HEAP = 6,     /* [heap] and what malloc has mapped */
+	OWNER_THREAD_STACKS = 7,
+	OWNER_LIBRARIES = 8, /* other executable files, with their data; [vdso] */
+	OWNER_FILES = 9,     /* other mapped files */
+	OWNER_SHARED = 10,   /* shared memory */
+	OWNER_ANON = 11,     /* other anonymous memory: of mmap, and of the runtime where it has no
+				names */
+	OWNER_COUNT = 12,
+};
+
+/* What the Go runtime says of its memory, bytes. All 0 where its figures cannot be read. */
+struct note_go_memory {
+	uint64_t in_use;   /* spans with objects, dead ones and gaps among them */
+	uint64_t free;	   /* spans without, that the system still backs */
+	uint64_t released; /* and that were given back */
+	uint64_t stacks;   /* spans that are stacks of goroutines */
+	uint64_t work;	   /* spans that the collector uses for itself */
+	uint64_t live;	   /* live or not yet collected (gcController.heapLive) */
+	uint64_t sys;	   /* mapped for the runtime's own structures, outside of the heap */
+};
+
+/* A stretch of address space of one owner, and how much of it is in RAM. */
+struct note_owner_range {
+	uint64_t start, end, rss;
+	enum memory_owner owner;
+};
+
+/*
+ * A reading of /proc/PID/smaps: RSS by owner. `bytes` add up to `rss`. The heap's arenas are in
+ * there as they are mapped: to split them into used, free and stacks is left to who reads it.
+ */
+struct note_owners {
+	uint32_t pid;
+	uint32_t mappings;   /* of the process */
+	uint64_t begin, end; /* of the reading, CLOCK_MONOTONIC ns */
+	uint64_t rss, anon, file, shmem, swap;
+	uint64_t statm; /* RSS as the kernel counts it, right after */
+	struct note_go_memory go;
+	uint64_t bytes[OWNER_COUNT];
+	/* By address; where there would be too many, the ones with the most bytes. */
+	struct note_owner_range *ranges; /* decoded: owned, note_free */
+	size_t n_ranges;
+};
+
+#define NOTE_OWNERS_MAX_RANGES 1400
+
+/* What bounds the memory of a process, bytes. 0: nothing does, or it is not known. */
+struct note_limits {
+	uint32_t pid;
+	uint64_t go;	     /* GOMEMLIMIT, or what debug.SetMemoryLimit set: the runtime's own */
+	uint64_t cgroup;     /* the least memory.max of its control groups */
+	uint64_t machine;    /* MemTotal */
+	const char *control; /* the group that has the least, "" where none has */
+};
+
 struct note_text {
 	uint32_t pid; /* 0: the recording as a whole */
 	const char *text;
@@ -109,6 +174,9 @@ void note_put_table(struct buffer *out, const struct note_table *note);
 void note_put_rss(struct buffer *out, const struct note_rss *note);
 void note_put_text(struct buffer *out, const struct note_text *note);
 void note_put_gctrace(struct buffer *out, const struct note_gctrace *note);
+/* At most NOTE_OWNERS_MAX_RANGES. */
+void note_put_owners(struct buffer *out, const struct note_owners *note);
+void note_put_limits(struct buffer *out, const struct note_limits *note);
 
 #define NOTE_TABLE_MAX_ENTRIES 700 /* in one part */
 
@@ -123,6 +191,8 @@ struct note {
 		struct note_rss rss;
 		struct note_text text;
 		struct note_gctrace gctrace;
+		struct note_owners owners; /* ranges are owned */
+		struct note_limits limits;
 	};
 };
 

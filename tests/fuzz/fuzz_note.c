@@ -30,6 +30,12 @@ static void encode(struct buffer *out, const struct note *note)
 	case NOTE_GCTRACE:
 		note_put_gctrace(out, &note->gctrace);
 		break;
+	case NOTE_OWNERS:
+		note_put_owners(out, &note->owners);
+		break;
+	case NOTE_LIMITS:
+		note_put_limits(out, &note->limits);
+		break;
 	}
 }
 

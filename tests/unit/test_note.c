@@ -212,11 +212,101 @@ static void test_gctrace(void **state)
 	buffer_free(&buf);
 }
 
+static void test_owners(void **state)
+{
+	struct note_owner_range ranges[] = {
+		{0x400000, 0x500000, 4096, OWNER_PROGRAM},
+		{0xc000000000, 0xc004000000, 3 << 20, OWNER_GO_HEAP},
+	};
+	struct note_owners owners = {
+		.pid = 4711,
+		.mappings = 12,
+		.begin = 1,
+		.end = 2,
+		.rss = (3 << 20) + 4096,
+		.anon = 3 << 20,
+		.file = 4096,
+		.shmem = 5,
+		.swap = 6,
+		.statm = 7,
+		.go = {.in_use = 8,
+		       .free = 9,
+		       .released = 10,
+		       .stacks = 11,
+		       .work = 12,
+		       .live = 13,
+		       .sys = 14},
+		.bytes = {[OWNER_PROGRAM] = 4096, [OWNER_GO_HEAP] = 3 << 20},
+		.ranges = ranges,
+		.n_ranges = 2,
+	};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_owners(&buf, &owners);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_OWNERS);
+	assert_memory_equal(note.owners.ranges, ranges, sizeof(ranges));
+	owners.ranges = note.owners.ranges;
+	assert_memory_equal(&note.owners, &owners, sizeof(owners));
+	note_free(&note);
+	/* Ranges that are no address space: empty ones, and such as overlap. */
+	owners.ranges = ranges;
+	ranges[0].end = ranges[0].start;
+	buf.len = 0;
+	note_put_owners(&buf, &owners);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	ranges[0].end = ranges[1].start + 1;
+	buf.len = 0;
+	note_put_owners(&buf, &owners);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	buffer_free(&buf);
+}
+
+/* An owner that a newer recorder knows is counted as not known. */
+static void test_owners_from_later(void **state)
+{
+	struct note_owners owners = {.pid = 1, .rss = 77, .bytes = {[OWNER_ANON] = 77}};
+	uint64_t later = 200;
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_owners(&buf, &owners);
+	memcpy(buf.data + buf.len - 16, &later, 8);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	assert_int_equal(note.owners.bytes[OWNER_UNKNOWN], 77);
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+static void test_limits(void **state)
+{
+	struct note_limits limits = {
+		.pid = 3, .go = 4, .cgroup = 5, .machine = 6, .control = "/kubepods/a"};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_limits(&buf, &limits);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_LIMITS);
+	assert_int_equal(note.limits.pid, 3);
+	assert_int_equal(note.limits.go, 4);
+	assert_int_equal(note.limits.cgroup, 5);
+	assert_int_equal(note.limits.machine, 6);
+	assert_string_equal(note.limits.control, "/kubepods/a");
+	note_free(&note);
+	buffer_free(&buf);
+}
+
 /* Whatever the recorder puts in, a note fits a sample, and a text is cut between characters. */
 static void test_size_limit(void **state)
 {
 	struct note_bucket bucket = {.n_stack = 100000};
 	struct note_table table = {.parts = 1, .n_entries = NOTE_TABLE_MAX_ENTRIES};
+	struct note_owners owners = {.n_ranges = NOTE_OWNERS_MAX_RANGES};
 	struct note_process process = {.pid = 1};
 	char *text = xmalloc(200001);
 	struct buffer buf = {0};
@@ -254,6 +344,12 @@ static void test_size_limit(void **state)
 	table.entries = xcalloc(table.n_entries, sizeof(*table.entries));
 	note_put_table(&buf, &table);
 	assert_true(buf.len < 60000);
+	buf.len = 0;
+	owners.ranges = xcalloc(owners.n_ranges, sizeof(*owners.ranges));
+	memset(owners.bytes, 1, sizeof(owners.bytes));
+	note_put_owners(&buf, &owners);
+	assert_true(buf.len < 60000);
+	free(owners.ranges);
 	free((void *)bucket.stack);
 	free(table.entries);
 	free(text);
@@ -334,6 +430,17 @@ static void test_lying_counts(void **state)
 		memcpy(buf.data + 12, &lie, 4);
 		assert_true(lie == 0 || !note_decode(buf.data, buf.len, false, &note));
 	}
+	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
+		uint32_t lie = (uint32_t)lies[i];
+
+		/* The counts of owners and of ranges come last where there are none of either. */
+		for (size_t at = 4; lie && at <= 8; at += 4) {
+			buf.len = 0;
+			note_put_owners(&buf, &(struct note_owners){.pid = 1});
+			memcpy(buf.data + buf.len - at, &lie, 4);
+			assert_false(note_decode(buf.data, buf.len, false, &note));
+		}
+	}
 	buf.len = 0;
 	table.part = 1; /* of one part, the second */
 	note_put_table(&buf, &table);
@@ -352,6 +459,9 @@ int main(void)
 		cmocka_unit_test(test_rss),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_gctrace),
+		cmocka_unit_test(test_owners),
+		cmocka_unit_test(test_owners_from_later),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_swapped),
 		cmocka_unit_test(test_foreign),
