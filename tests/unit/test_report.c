@@ -171,7 +171,13 @@ static void test_no_births(void **state)
 	text = render(&model, NULL);
 	assert_non_null(strstr(text, "is due for every 512 KiB"));
 	free(text);
+	/* Nothing is said of a rate that was not read. */
 	model.processes[0].mem_profile_rate = 0;
+	text = render(&model, NULL);
+	assert_non_null(strstr(text, "heap sampling not known"));
+	assert_non_null(strstr(text, "Record it for longer"));
+	free(text);
+	model.processes[0].runtime_init = 1;
 	text = render(&model, NULL);
 	assert_golden("nobirths.txt", text);
 	free(text);
