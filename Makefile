@@ -114,7 +114,7 @@ unit: $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do $$t; done
 
 # What deps installs is seen by a new make only.
-.PHONY: test demo bench
+.PHONY: test demo bench corpus
 test: deps
 	@$(MAKE) --no-print-directory all unit-tests
 	@tests/run.sh
@@ -125,6 +125,9 @@ demo:
 bench: all
 	@tests/bench/run.sh
 	@tests/bench/placement.sh
+# How often the judgement is right, on programs of which the truth is known.
+corpus: all
+	@tests/corpus.sh
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS) $(E2E_TOOLS)
 
