@@ -37,8 +37,8 @@ corpus_options() {
 	esac
 }
 
-# corpus_record DIR VERSION CASE SECONDS HEAP ATTACH: records one program and judges it. With ATTACH
-# seconds, it has run for so long when the recorder comes.
+# corpus_record DIR VERSION CASE SECONDS HEAP ATTACH: records one program, which is built, and judges
+# it. With ATTACH seconds, it has run for so long when the recorder comes.
 corpus_record() {
 	local dir=$1 version=$2 name=$3 seconds=$4 heap=$5 attach=$6 program options pid status=0
 	mkdir -p "$dir"

@@ -9,7 +9,7 @@ def round2: . * 100 | round / 100;
 
 # Whether the kind of leak was recorded at all: of goroutines, the heap tells too.
 def seen: .kind as $kind | if $kind == "native" or $kind == "mapping"
-	then (.recorded | any(. != "go-heap")) else true end;
+	then (.recorded | any(. != "go-heap" and . != "heap")) else true end;
 
 def leak_row: [
 	(.version | pad(5)), (.name | pad(20)), (.kind | pad(10)),

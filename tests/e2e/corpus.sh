@@ -9,7 +9,7 @@ need_recording
 # shellcheck disable=SC2034
 corpus_help=$("$record" --help)
 
-version=${E2E_GO_CORPUS:-1.27} seconds=50
+version=${E2E_GO_CORPUS:-1.27} seconds=45
 leaks=(map-growth goroutine-channel finalizer-cycle labels fast-leak)
 innocents=(lru-filling ramp-up sawtooth constant periodic-burst)
 

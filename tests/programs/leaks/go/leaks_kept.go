@@ -124,10 +124,12 @@ func newHandleData() []byte { return fill(make([]byte, 2048)) }
 // Two that point to each other and have finalizers are never finalized.
 func finalizerCycle(r *run) {
 	r.always(1.2*mb, 4096, func() {
-		a, b := &handle{data: newHandleData()}, &handle{data: newHandleData()}
-		a.other, b.other = b, a
-		runtime.SetFinalizer(a, func(h *handle) { h.other = nil })
-		runtime.SetFinalizer(b, func(h *handle) { h.other = nil })
+		var pair [2]*handle
+		for i := range pair {
+			pair[i] = &handle{data: newHandleData()}
+			runtime.SetFinalizer(pair[i], func(h *handle) { h.other = nil })
+		}
+		pair[0].other, pair[1].other = pair[1], pair[0]
 		r.leaked("main.newHandleData", 4096)
 	})
 }
@@ -468,11 +470,13 @@ func backlog(r *run) {
 		lock.Lock()
 		if first != nil {
 			first = first.next
+			r.leaked("main.newMessage", -2048)
 		}
 		lock.Unlock()
 	})
 	r.always(4*mb, 2048, func() {
 		m := &message{data: newMessage()}
+		r.leaked("main.newMessage", 2048)
 		lock.Lock()
 		if first == nil {
 			first = m
@@ -482,7 +486,6 @@ func backlog(r *run) {
 		last = m
 		lock.Unlock()
 	})
-	r.leaked("main.newMessage", int(2*mb*r.elapsed()))
 	runtime.KeepAlive(first)
 }
 
