@@ -34,6 +34,11 @@ const char options_help[] =
 	"                       passes through untouched\n"
 	"      --pprof URL[@EVERY]  fetch heap dumps while recording and keep them in the trace:\n"
 	"                       at the end, or with @30s also from the start on, every 30 s\n"
+	"      --faults         every page fault, with address and call stack: who touches "
+	"memory\n"
+	"      --kprobe SPEC    a function of the kernel: 'handle_mm_fault address=%si:x64'\n"
+	"  -e, --event SPEC     a further event: page-faults, SYSTEM:NAME[/FILTER/],\n"
+	"                       kprobe:SYMBOL[+OFF] ARG..., uprobe:PATH:SYMBOL[+OFF] ARG...\n"
 	"      --check          say what works here, and the remedy for what does not\n"
 	"      --list           print the probes, with address, instruction and reason\n"
 	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little), or 0: not "
@@ -64,6 +69,8 @@ enum {
 	OPT_EVERY,
 	OPT_GCTRACE,
 	OPT_PPROF,
+	OPT_FAULTS,
+	OPT_KPROBE,
 };
 
 static const struct option long_options[] = {
@@ -76,6 +83,9 @@ static const struct option long_options[] = {
 	{"every", required_argument, NULL, OPT_EVERY},
 	{"gctrace", optional_argument, NULL, OPT_GCTRACE},
 	{"pprof", required_argument, NULL, OPT_PPROF},
+	{"faults", no_argument, NULL, OPT_FAULTS},
+	{"kprobe", required_argument, NULL, OPT_KPROBE},
+	{"event", required_argument, NULL, 'e'},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"list", no_argument, NULL, OPT_LIST},
 	{"compress", required_argument, NULL, 'z'},
@@ -184,6 +194,12 @@ static struct error *parse_option(int opt, struct record_options *options)
 				     "not http://HOST:PORT/debug/pprof/heap[@30s]");
 		options->n_dumps++;
 		return NULL;
+	case OPT_FAULTS:
+		return extra_specs_add(&options->extra, "page-faults", false);
+	case OPT_KPROBE:
+		return extra_specs_add(&options->extra, optarg, true);
+	case 'e':
+		return extra_specs_add(&options->extra, optarg, false);
 	case OPT_CHECK:
 		options->action = ACTION_CHECK;
 		return NULL;
@@ -250,7 +266,7 @@ struct error *options_parse(int argc, char *argv[], struct record_options *optio
 		.argv = argv,
 	};
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "+:o:d:p:z:m:qvh", long_options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+:o:d:p:e:z:m:qvh", long_options, NULL)) != -1) {
 		if (opt == '?' || opt == ':') {
 			const char *word = argv[optind - 1];
 
@@ -272,4 +288,5 @@ void options_free(struct record_options *options)
 	for (size_t i = 0; i < options->n_dumps; i++)
 		free(options->dumps[i].url);
 	free(options->dumps);
+	extra_specs_free(&options->extra);
 }

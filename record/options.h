@@ -2,6 +2,7 @@
 #define GMT_RECORD_OPTIONS_H
 
 #include "formats/error.h"
+#include "record/extra_spec.h"
 #include "record/fetch.h"
 #include "record/plan.h"
 
@@ -26,6 +27,7 @@ struct record_options {
 	uint64_t every;		    /* --heap=all: one of so many; 0 and 1: every one */
 	struct fetch_source *dumps; /* --pprof */
 	size_t n_dumps, cap_dumps;
+	struct extra_specs extra; /* --faults, --kprobe, -e */
 	int compression_level;
 	unsigned ring_pages; /* 0: default */
 	int verbosity;	     /* common/log.h */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,6 +16,7 @@
 
 struct probes {
 	char *prefix; /* of the groups: gmt_<pid>_<random> */
+	char *extra_group;
 	size_t n_groups;
 	int lock_fd;
 	struct tracefs_dynevent **dynevents;
@@ -23,10 +25,10 @@ struct probes {
 	size_t n_events, cap_events;
 };
 
-/* Removes every event of a gmt_ group that nobody has open. */
-static size_t remove_leftovers(void)
+/* Removes every event of these kinds in a gmt_ group that nobody has open. */
+static size_t remove_leftovers(unsigned kinds)
 {
-	struct tracefs_dynevent **all = tracefs_dynevent_get_all(TRACEFS_DYNEVENT_UPROBE, NULL);
+	struct tracefs_dynevent **all = tracefs_dynevent_get_all(kinds, NULL);
 	size_t removed = 0;
 
 	for (size_t i = 0; all && all[i]; i++) {
@@ -88,7 +90,10 @@ struct error *probes_open(struct probes **probes, size_t *removed)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	p->lock_fd = fd;
 	p->prefix = xasprintf(PROBE_GROUP_PREFIX "%d_%lx", getpid(), now.tv_nsec & 0xffffff);
-	*removed = remove_leftovers();
+	p->extra_group = xasprintf("%s" PROBE_GROUP_EXTRA, p->prefix);
+	*removed = remove_leftovers(TRACEFS_DYNEVENT_UPROBE | TRACEFS_DYNEVENT_URETPROBE);
+	if (tracefs_file_exists(NULL, "kprobe_events"))
+		*removed += remove_leftovers(TRACEFS_DYNEVENT_KPROBE | TRACEFS_DYNEVENT_KRETPROBE);
 	*probes = p;
 	return NULL;
 }
@@ -107,7 +112,7 @@ static char *fetch_args(const struct probe *probe)
 	return text;
 }
 
-static bool event_id(const char *system, const char *name, uint64_t *id)
+bool probes_event_id(const char *system, const char *name, uint64_t *id)
 {
 	char *text = tracefs_event_file_read(NULL, system, name, "id", NULL);
 	bool ok = text && sscanf(text, "%lu", id) == 1;
@@ -116,16 +121,17 @@ static bool event_id(const char *system, const char *name, uint64_t *id)
 	return ok;
 }
 
-static struct trace_event *append_event(struct probes *probes, const char *system, const char *name,
-					uint64_t id)
+struct trace_event *probes_append(struct probes *probes, const char *system, const char *name,
+				  uint32_t type, uint64_t id)
 {
 	struct trace_event *event;
 
 	xgrow(probes->events, probes->cap_events, probes->n_events + 1);
 	event = &probes->events[probes->n_events++];
 	*event = (struct trace_event){
-		.system = xstrdup(system),
+		.system = system ? xstrdup(system) : NULL,
 		.name = xstrdup(name),
+		.type = type,
 		.id = id,
 		.period = 1,
 	};
@@ -142,36 +148,55 @@ static char *kernel_complaint(void)
 	end = strchr(log, '\n');
 	if (end)
 		*end = '\0';
+	/* Without the time at its front: "[  12.3] trace_uprobe: error: ...". */
+	end = log[0] == '[' ? strchr(log, ']') : NULL;
+	if (end)
+		memmove(log, end + 1 + strspn(end + 1, " "), strlen(end + strspn(end + 1, " ")));
 	return log;
+}
+
+struct error *probes_create(struct probes *probes, struct tracefs_dynevent *dynevent,
+			    const char *group, const char *name, const char *what,
+			    struct trace_event **event)
+{
+	uint64_t id;
+
+	if (!dynevent || tracefs_dynevent_create(dynevent) != 0) {
+		int errnum = errno;
+		char *complaint = kernel_complaint();
+		struct error *err =
+			error_errno(errnum, "%s was refused%s%s%s", what, *complaint ? " (" : "",
+				    complaint, *complaint ? ")" : "");
+
+		free(complaint);
+		tracefs_dynevent_free(dynevent);
+		return err;
+	}
+	xgrow(probes->dynevents, probes->cap_dynevents, probes->n_dynevents + 1);
+	probes->dynevents[probes->n_dynevents++] = dynevent;
+	if (!probes_event_id(group, name, &id))
+		return error_new("tracefs does not give the id of %s:%s", group, name);
+	*event = probes_append(probes, group, name, PERF_TYPE_TRACEPOINT, id);
+	return NULL;
 }
 
 static struct error *install_probe(struct probes *probes, const char *group,
 				   const struct probe *probe, const char *exe_ref,
 				   struct trace_event **event)
 {
-	struct tracefs_dynevent *dynevent;
 	char *args = fetch_args(probe);
-	uint64_t id;
+	char *what = xasprintf("probe %s (%s at %s:0x%lx, %s)", probe->event, probe->symbol,
+			       exe_ref, probe->file_offset, args);
+	struct error *err = probes_create(
+		probes,
+		tracefs_uprobe_alloc(group, probe->event, exe_ref, probe->file_offset, args), group,
+		probe->event, what, event);
 
-	dynevent = tracefs_uprobe_alloc(group, probe->event, exe_ref, probe->file_offset, args);
-	if (!dynevent || tracefs_dynevent_create(dynevent) != 0) {
-		char *complaint = kernel_complaint();
-		struct error *err = error_errno(
-			errno, "probe %s (%s at %s:0x%lx, %s) was refused (%s)", probe->event,
-			probe->symbol, exe_ref, probe->file_offset, args, complaint);
-
-		free(complaint);
-		free(args);
-		tracefs_dynevent_free(dynevent);
+	free(what);
+	free(args);
+	if (err)
 		return error_remedy(err, "run record as root; `record --list` shows the probes "
 					 "without installing them");
-	}
-	free(args);
-	xgrow(probes->dynevents, probes->cap_dynevents, probes->n_dynevents + 1);
-	probes->dynevents[probes->n_dynevents++] = dynevent;
-	if (!event_id(group, probe->event, &id))
-		return error_new("tracefs does not give the id of %s:%s", group, probe->event);
-	*event = append_event(probes, group, probe->event, id);
 	(*event)->filter = probe->filter;
 	(*event)->callchain = probe->callchain;
 	return NULL;
@@ -233,10 +258,10 @@ void probes_add_tracepoint(struct probes *probes, const char *system, const char
 	struct trace_event *event;
 	uint64_t id;
 
-	*found = event_id(system, name, &id);
+	*found = probes_event_id(system, name, &id);
 	if (!*found)
 		return;
-	event = append_event(probes, system, name, id);
+	event = probes_append(probes, system, name, PERF_TYPE_TRACEPOINT, id);
 	event->filter = filter;
 	event->callchain = callchain;
 }
@@ -245,6 +270,17 @@ const struct trace_event *probes_events(const struct probes *probes, size_t *n)
 {
 	*n = probes->n_events;
 	return probes->events;
+}
+
+const char *probes_extra_group(const struct probes *probes)
+{
+	return probes->extra_group;
+}
+
+char *probes_event_name(const struct trace_event *event)
+{
+	return event->system ? xasprintf("%s:%s", event->system, event->name)
+			     : xstrdup(event->name);
 }
 
 char *probes_format(const struct trace_event *event)
@@ -300,6 +336,7 @@ size_t probes_close(struct probes *probes)
 	free(probes->events);
 	free(probes->dynevents);
 	free(probes->prefix);
+	free(probes->extra_group);
 	free(probes);
 	return left;
 }

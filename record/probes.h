@@ -19,14 +19,22 @@
 #include <stdint.h>
 
 #define PROBE_GROUP_PREFIX "gmt_"
+/* Ends the name of the group of what the user asked for. */
+#define PROBE_GROUP_EXTRA "_x"
 
-/* An event of tracefs that is to be opened. */
+/* An event that is to be opened: one of tracefs, or of perf's own. */
 struct trace_event {
-	char *system, *name;
+	char *system;	    /* in tracefs; NULL: perf's own */
+	char *name;	    /* in tracefs, or as perf has it: "page-faults" */
+	uint32_t type;	    /* PERF_TYPE_*, for perf_event_attr.type */
 	uint64_t id;	    /* for perf_event_attr.config */
 	const char *filter; /* in the kernel's words; NULL for none */
-	uint64_t period;    /* one sample for so many hits */
+	uint64_t period;    /* one sample for so many hits; with is_freq so many a second */
+	bool is_freq;
 	bool callchain;
+	bool has_address; /* the sample has a data address */
+	bool exclude_user, exclude_kernel;
+	bool is_extra; /* the user asked for it */
 };
 
 struct probes;
@@ -62,8 +70,31 @@ bool probes_array_field(const struct trace_event *event, const char *field, unsi
 void probes_add_tracepoint(struct probes *probes, const char *system, const char *name,
 			   const char *filter, bool callchain, bool *found);
 
+/*
+ * Takes over a dynamic event that was allocated in probes_extra_group under this name, creates it
+ * and appends it. `what` names it in errors, which have the kernel's own words.
+ */
+struct tracefs_dynevent;
+struct error *probes_create(struct probes *probes, struct tracefs_dynevent *dynevent,
+			    const char *group, const char *name, const char *what,
+			    struct trace_event **event);
+
+/* The group of the events that the user asked for: the plan's names mean nothing there. */
+const char *probes_extra_group(const struct probes *probes);
+
+/* Appends an event; its system is NULL where it is not of tracefs. The pointer is good until the
+ * next one. */
+struct trace_event *probes_append(struct probes *probes, const char *system, const char *name,
+				  uint32_t type, uint64_t id);
+
+/* The id of an event in tracefs; false where it has none of this name. */
+bool probes_event_id(const char *system, const char *name, uint64_t *id);
+
 /* All events so far; the array belongs to probes. */
 const struct trace_event *probes_events(const struct probes *probes, size_t *n);
+
+/* "system:name", or the name alone of what is not of tracefs; to be freed. */
+char *probes_event_name(const struct trace_event *event);
 
 /* The text of an event's format file, to be freed; NULL where it cannot be read. */
 char *probes_format(const struct trace_event *event);

@@ -261,10 +261,25 @@ static uint64_t events_named(const struct recording *r, const char *suffix)
 
 	events = probes_events(r->probes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(events[i].name, suffix) == 0)
+		if (!events[i].is_extra && strcmp(events[i].name, suffix) == 0)
 			total += session_event_count(r->session, i);
 	}
 	return total;
+}
+
+/* What the user asked for, with the kernel's own counts. */
+static void print_extra(const struct recording *r)
+{
+	const struct trace_event *events;
+	size_t n;
+
+	events = probes_events(r->probes, &n);
+	for (size_t i = 0; i < n; i++) {
+		/* What is sampled by frequency counts cycles or nanoseconds. */
+		if (events[i].is_extra && !events[i].is_freq)
+			log_info(r->log, "%s: %lu", events[i].name,
+				 session_event_count(r->session, i));
+	}
 }
 
 static void print_summary(const struct recording *r)
@@ -278,6 +293,7 @@ static void print_summary(const struct recording *r)
 		 "%.1f s of %s: %lu events (%lu births, %lu deaths, %lu GC cycles), %lu lost",
 		 seconds, r->targets[0].exe, counts->samples, events_named(r, "birth"),
 		 events_named(r, "death"), events_named(r, "gc_end"), counts->lost);
+	print_extra(r);
 	log_info(r->log, "%s: %.1f kB for %.1f kB of events", r->options->output,
 		 (double)st.st_size / 1e3, (double)counts->bytes / 1e3);
 	if (!r->failure)

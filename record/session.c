@@ -70,9 +70,19 @@ static struct perf_event_attr trace_attr(const struct session_options *options,
 {
 	struct perf_event_attr attr = base_attr(options);
 
-	attr.type = PERF_TYPE_TRACEPOINT;
+	attr.type = event->type;
 	attr.config = event->id;
 	attr.sample_period = event->period;
+	attr.freq = event->is_freq;
+	attr.exclude_user = event->exclude_user;
+	attr.exclude_kernel = event->exclude_kernel;
+	if (event->type != PERF_TYPE_TRACEPOINT)
+		attr.sample_type &= ~(uint64_t)PERF_SAMPLE_RAW;
+	if (event->is_freq)
+		attr.sample_type |= PERF_SAMPLE_PERIOD;
+	/* Behind the time: what is common to all attrs comes first. */
+	if (event->has_address)
+		attr.sample_type |= PERF_SAMPLE_ADDR;
 	attr.watermark = 1;
 	attr.wakeup_watermark = watermark;
 	if (event->callchain) {
@@ -152,6 +162,11 @@ static struct error *open_error(int errnum, const char *name)
 					 "`ulimit -n`");
 	case ENOSYS:
 		return error_remedy(err, "this kernel has no perf events (CONFIG_PERF_EVENTS)");
+	case ENOENT:
+	case ENODEV:
+	case EOPNOTSUPP:
+		return error_remedy(err, "this machine cannot count that: virtual machines often "
+					 "have no hardware counters; cpu-clock needs none");
 	default:
 		return err;
 	}
@@ -189,7 +204,7 @@ static struct error *add_events(struct session *s, const struct session_options 
 		const struct trace_event *event = &options->events[i];
 
 		TRY(add_event(s, i, trace_attr(options, event, watermark),
-			      xasprintf("%s:%s", event->system, event->name)));
+			      probes_event_name(event)));
 	}
 	return add_event(s, s->tracking, tracking_attr(options), xstrdup("dummy:u"));
 }
@@ -226,8 +241,11 @@ static struct error *open_events(struct session *s, const struct session_options
 		if (i < options->n_events && options->events[i].filter) {
 			err = perf_evsel__apply_filter(s->evsels[i], options->events[i].filter);
 			if (err)
-				return error_errno(errno, "event filter \"%s\" of %s",
-						   options->events[i].filter, s->events[i].name);
+				return error_remedy(error_errno(errno, "event filter \"%s\" of %s",
+								options->events[i].filter,
+								s->events[i].name),
+						    "its fields are in the file `format` of the "
+						    "event's folder in tracefs");
 		}
 	}
 	return NULL;

@@ -3,8 +3,8 @@
 
 /*
  * The perf events of a recording and their ring buffers, through libperf. One buffer per CPU; all
- * events of a CPU write into it. Every attr has the same sample layout but for the call chain, with
- * PERF_SAMPLE_IDENTIFIER, so that any reader can tell the events apart.
+ * events of a CPU write into it. Every attr has PERF_SAMPLE_IDENTIFIER, so that any reader can tell
+ * the events apart, and the same sample layout up to the time.
  */
 
 #include "formats/bytes.h"

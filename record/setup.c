@@ -1,6 +1,7 @@
 #include "record/recording.h"
 
 #include "formats/xalloc.h"
+#include "record/extra_events.h"
 #include "record/output.h"
 #include "record/tracing_data.h"
 
@@ -143,12 +144,14 @@ struct error *setup_events(struct recording *r)
 					   r->options->every));
 	}
 	add_memory_calls(r);
+	TRY(extra_events_install(r->probes, &r->options->extra, r->log));
 	events = probes_events(r->probes, &n);
 	r->arrays = xcalloc(n, sizeof(*r->arrays));
 	for (size_t i = 0; i < n; i++) {
 		struct symbols_array *array = &r->arrays[r->n_arrays];
 
-		if (strcmp(events[i].system, "syscalls") != 0 &&
+		if (events[i].system && strcmp(events[i].system, "syscalls") != 0 &&
+		    !events[i].is_extra &&
 		    probes_array_field(&events[i], "stk", &array->offset, &array->count)) {
 			array->event = xasprintf("%s:%s", events[i].system, events[i].name);
 			r->n_arrays++;

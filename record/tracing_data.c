@@ -44,11 +44,34 @@ static struct error *put_header_file(struct buffer *out, const char *name)
 
 static bool first_of_system(const struct trace_event *events, size_t i)
 {
+	if (!events[i].system)
+		return false;
 	for (size_t j = 0; j < i; j++) {
-		if (strcmp(events[j].system, events[i].system) == 0)
+		if (events[j].system && strcmp(events[j].system, events[i].system) == 0)
 			return false;
 	}
 	return true;
+}
+
+/* The width of the type that ends at `end` ("u64 stk"): of the words of an array; 8 if in doubt. */
+static int element_size(const char *from, const char *end)
+{
+	while (end > from && end[-1] != ' ')
+		end--;
+	while (end > from && end[-1] == ' ')
+		end--;
+	while (end > from && end[-1] >= '0' && end[-1] <= '9')
+		end--;
+	switch (atoi(end)) {
+	case 8:
+		return 1;
+	case 16:
+		return 2;
+	case 32:
+		return 4;
+	default:
+		return 8;
+	}
 }
 
 /*
@@ -67,7 +90,8 @@ static char *with_array_lengths(char *format)
 		at = open + 1;
 		if (sscanf(at, "]; offset:%*d; size:%d;", &size) == 1) {
 			char length[16];
-			int n = snprintf(length, sizeof(length), "%d", size / 8);
+			int n = snprintf(length, sizeof(length), "%d",
+					 size / element_size(format, open));
 
 			buffer_append(&out, length, (size_t)n);
 		}
@@ -90,7 +114,7 @@ static void put_system(struct buffer *out, const struct trace_event *events, siz
 	for (size_t i = 0; i < n; i++) {
 		char *format;
 
-		if (strcmp(events[i].system, system) != 0)
+		if (!events[i].system || strcmp(events[i].system, system) != 0)
 			continue;
 		format = probes_format(&events[i]);
 		if (!format)
