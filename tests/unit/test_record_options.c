@@ -98,7 +98,6 @@ static void test_refusals(void **state)
 		"record -p 0",
 		"record -d 10q -p 1",
 		"record -d -5 -p 1",
-		"record -z 0 -p 1",
 		"record -z 20 -p 1",
 		"record -m 100 -p 1",
 		"record --heap some -p 1",
