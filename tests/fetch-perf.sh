@@ -46,15 +46,13 @@ debian_suites "$cache/perf/apt/$name" "${suites[@]}"
 if ! plan=$("${debian_apt[@]}" install -s --no-install-recommends "$package" 2>&1); then
 	unavailable "not in ${suites[*]}: $(grep -E '^E:' <<<"$plan" | head -n 1)"
 fi
-packages=$(awk '$1 == "Inst" { print $2 }' <<<"$plan" |
-	grep -E '^(linux-perf|lib)' | grep -vE '^(libpython.*-(stdlib|minimal)|libc-bin)$')
+mapfile -t libraries < <(awk '$1 == "Inst" && $2 ~ /^lib/ { print $2 }' <<<"$plan" |
+	grep -vE '^(libpython.*-(stdlib|minimal)|libc-bin)$')
 
 new=$cache/perf/.new.$name
 rm -rf "$new"
 mkdir -p "$new/debs" "$new/root"
-# shellcheck disable=SC2086 # names of packages, one argument each
-if ! reason=$(cd "$new/debs" && "${debian_apt[@]}" download "$package" \
-	$(grep -v '^linux-perf' <<<"$packages") 2>&1); then
+if ! reason=$(cd "$new/debs" && "${debian_apt[@]}" download "$package" "${libraries[@]}" 2>&1); then
 	unavailable "cannot be downloaded: $(grep -E '^E:' <<<"$reason" | head -n 1)"
 fi
 debian_unpack "$new/debs" "$new/root"
@@ -63,10 +61,10 @@ debian_unpack "$new/debs" "$new/root"
 perf=$(cd "$new/root" && find usr/bin -name 'perf*' -type f -size +1000k | sort -V | tail -n 1)
 loader=$(cd "$new/root" && find . -name 'ld-linux*.so.*' | head -n 1)
 [ -n "$perf" ] && [ -n "$loader" ] || unavailable "its packages hold no perf or no loader"
-libraries=$(cd "$new/root" && find . -name '*.so.*' -printf "$root/root/%h\n" | sort -u | paste -sd:)
+paths=$(cd "$new/root" && find . -name '*.so.*' -printf "$root/root/%h\n" | sort -u | paste -sd:)
 cat >"$new/run" <<-SCRIPT
 	#!/bin/sh
-	exec "$root/root/$loader" --library-path "$libraries" "$root/root/$perf" "\$@"
+	exec "$root/root/$loader" --library-path "$paths" "$root/root/$perf" "\$@"
 SCRIPT
 chmod +x "$new/run"
 rm -rf "$new/debs" "$root"
