@@ -120,8 +120,9 @@ struct error *comparison_add_json(struct comparison *comparison, const char *pat
 	json_t *report = NULL;
 	struct error *err = read_all(path, &text);
 
+	buffer_u8(&text, 0);
 	if (!err) {
-		report = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES,
+		report = json_loadb((const char *)text.data, text.len - 1, JSON_REJECT_DUPLICATES,
 				    &problem);
 		if (!report)
 			err = error_new("%s: line %d: %s", path, problem.line, problem.text);

@@ -244,7 +244,7 @@ static struct node *parse_factor(struct parser *p)
 		node = node_new(p, NODE_NEGATE, start);
 		node->left = parse_factor(p);
 		ends_here(p, node);
-	} else if (take(p, "not") || (p->at[0] == '!' && p->at[1] != '=' && take(p, "!"))) {
+	} else if (p->at[0] == '!' && p->at[1] != '=' && take(p, "!")) {
 		node = node_new(p, NODE_NOT, start);
 		node->left = parse_factor(p);
 		ends_here(p, node);
@@ -343,11 +343,32 @@ static struct node *parse_comparison(struct parser *p)
 	return node;
 }
 
+/* The word stands before a comparison, the sign before a figure. */
+static struct node *parse_not(struct parser *p)
+{
+	const char *start;
+	struct node *node;
+
+	skip_space(p);
+	start = p->at;
+	if (!take(p, "not"))
+		return parse_comparison(p);
+	node = node_new(p, NODE_NOT, start);
+	if (p->err || ++p->depth > MAX_DEPTH)
+		fail(p, p->at, "nested too deeply");
+	else
+		node->left = parse_not(p);
+	if (!node->left)
+		node->left = node_new(p, NODE_NUMBER, p->at);
+	p->depth--;
+	return ends_here(p, node);
+}
+
 static struct node *parse_and(struct parser *p)
 {
 	static const struct operator operators[] = {{"&&", NODE_AND}, {"and", NODE_AND}, {NULL, 0}};
 
-	return parse_chain(p, operators, parse_comparison);
+	return parse_chain(p, operators, parse_not);
 }
 
 static struct node *parse_or(struct parser *p)
