@@ -347,7 +347,7 @@ static bool fit_without_numbers(struct fitting *f, bool numbered)
 {
 	struct align_fit *fit = f->fit;
 	struct align_peak peak;
-	size_t overlap, phases = 0;
+	size_t overlap, repeated, phases = 0;
 
 	pair_all(f);
 	if (!f->n_pairs)
@@ -365,14 +365,16 @@ static bool fit_without_numbers(struct fitting *f, bool numbered)
 		return false;
 	if (numbered && !find_shift(f))
 		return false;
-	if (count_repeated(f) * 4 > f->n_pairs)
+	repeated = count_repeated(f);
+	if (repeated * 4 > f->n_pairs)
 		fit->verdict = ALIGN_AMBIGUOUS;
 	/* Chance has many more pairs to play with here. */
 	peak = align_pair_peak(f->pairs, f->n_pairs, phases ? 0 : 1 + f->n_pairs / 20);
 	fit->comparable = overlap > f->n_pairs ? overlap : f->n_pairs;
 	fit->agreeing = f->n_pairs;
 	fit->phases_agree = phases > 0;
-	fit->sizes_differ = fit->doubtful = 0;
+	fit->sizes_differ = 0;
+	fit->doubtful = repeated;
 	fit->n_pieces = 0;
 	add_piece(fit, peak.low, peak.high, UINT64_MAX);
 	forget_matched(f);
@@ -460,6 +462,34 @@ static void fit_neighbours(struct fitting *f)
 		f->fit->verdict = ALIGN_AMBIGUOUS;
 }
 
+/* Whether numbers that lie so far off fit nearly as well as the lines' own do. */
+static bool fits_shifted(struct fitting *f, int64_t shift, size_t agreeing, size_t comparable)
+{
+	fit_by_number(f, shift);
+	return f->fit->verdict >= ALIGN_WEAK && f->fit->agreeing * 2 >= agreeing &&
+	       f->fit->agreeing * comparable * 10 >= agreeing * f->fit->comparable * 7;
+}
+
+/*
+ * A ticker's cycles are as far from each other as from those of any other run: then the times
+ * confirm nothing, whatever the numbers say. What only comes close together fits one number further
+ * on, and not many.
+ */
+static void find_regular(struct fitting *f)
+{
+	size_t own = f->fit->agreeing, of = f->fit->comparable;
+	int64_t shift = f->fit->shift, far = (int64_t)(own / 4);
+	bool regular;
+
+	if (f->fit->verdict < ALIGN_WEAK || f->fit->phases_agree || own < 2)
+		return;
+	regular = fits_shifted(f, shift + 1, own, of) && fits_shifted(f, shift - 1, own, of) &&
+		  (far < 2 || (fits_shifted(f, shift + far, own, of) &&
+			       fits_shifted(f, shift - far, own, of)));
+	fit_by_number(f, shift);
+	f->fit->regular = regular;
+}
+
 void align_fit_find(const struct gctrace_entry *const *lines, size_t n_lines,
 		    const struct align_cycles *cycles, bool numbers_may_err, struct align_fit *fit)
 {
@@ -479,6 +509,7 @@ void align_fit_find(const struct gctrace_entry *const *lines, size_t n_lines,
 	numbered = cycles->n && cycles->by_number[cycles->n - 1]->number;
 	fit_by_number(&f, 0);
 	fit_neighbours(&f);
+	find_regular(&f);
 	verdict = fit->verdict;
 	if (verdict <= ALIGN_TIMES_DIFFER && (numbers_may_err || !numbered) && n_lines &&
 	    cycles->n) {

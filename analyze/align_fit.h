@@ -41,6 +41,7 @@ struct align_fit {
 	size_t rival;		  /* lines that meet at the next best zero */
 	size_t doubtful;	  /* numbers for which two lines fit */
 	bool phases_agree;	  /* the lengths of the phases were known and confirm it */
+	bool regular;		  /* the cycles are so alike that other numbers fit as well */
 	int64_t shift;		  /* the trace's numbers less the log's */
 	bool *matched, *compared; /* by line */
 	uint64_t first_number, last_number; /* among the matched */

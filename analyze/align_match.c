@@ -52,15 +52,15 @@ int64_t align_runtime_differs(const struct align *a, uint32_t process, const str
 }
 
 /*
- * Whether a fit on one or two lines is to be believed: they fit easily. The phases, the start of
- * the runtime or that of the process must confirm it.
+ * Whether a fit is to be believed that rests on one or two lines, or on cycles that are all alike:
+ * they fit easily. The phases, the start of the runtime or that of the process must confirm it.
  */
-static bool weak_is_confirmed(const struct align *a, uint32_t index, const struct align_fit *fit)
+static bool is_confirmed(const struct align *a, uint32_t index, const struct align_fit *fit)
 {
 	const struct process *process = &a->model->processes[index];
 	int64_t start = (int64_t)process->start, zero = fit->pieces[0].low;
 
-	if (fit->phases_agree || process->runtime_init)
+	if (fit->phases_agree || (process->runtime_init && fit->n_pieces == 1))
 		return true;
 	return !process->attached && process->start < ALIGN_MAX_ZERO &&
 	       zero >= start - ALIGN_START_EARLY && zero <= start + ALIGN_START_LATE;
@@ -72,9 +72,9 @@ enum align_verdict align_judge(const struct align *a, uint32_t process, const st
 		return fit->verdict;
 	if (align_runtime_differs(a, process, fit) > 1000)
 		return ALIGN_TIMES_DIFFER;
-	if (fit->verdict == ALIGN_WEAK && weak_is_confirmed(a, process, fit))
+	if ((fit->verdict == ALIGN_WEAK || fit->regular) && is_confirmed(a, process, fit))
 		return ALIGN_GOOD;
-	return fit->verdict;
+	return fit->regular ? ALIGN_AMBIGUOUS : fit->verdict;
 }
 
 static int by_merit(const void *a, const void *b)
@@ -171,6 +171,10 @@ static void describe_fit(const struct align *a, uint32_t process, const struct a
 			"look "
 			"alike",
 			fit->doubtful, fit->agreeing);
+	if (fit->regular)
+		align_remark(&alignment->problem,
+			     "the cycles are so alike that the log of another run may fit as well: "
+			     "that this process wrote it is taken on trust");
 	if (fit->n_pieces > 1)
 		align_remark(&alignment->problem,
 			     "the clocks of log and trace drift apart (by %.0f us over the log): "

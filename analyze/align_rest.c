@@ -134,6 +134,13 @@ static void explain_refusal(struct align *a, uint32_t process, const struct alig
 		break;
 	case ALIGN_WEAK:
 	case ALIGN_GOOD:
+		if (fit->regular) {
+			align_remark(&alignment->problem,
+				     "ambiguous: the cycles of process %u are so alike that other "
+				     "numbers fit them as well, and nothing else tells",
+				     p->pid);
+			break;
+		}
 		off = align_runtime_differs(a, process, fit);
 		if (off > 1000)
 			align_remark(

@@ -21,7 +21,7 @@
 
 #define MS    1000000ull
 #define SEC   1000000000ull
-#define SEEDS 20
+#define SEEDS 50
 
 /* A process as it really ran. */
 struct sim {
@@ -36,6 +36,8 @@ struct style {
 	double period; /* ns between cycles, mean */
 	double jitter; /* share of the period that varies */
 	double heap;   /* bytes */
+	bool regular;  /* each cycle is like the others: sizes, and phases to some percent */
+	bool forced;   /* by a ticker that calls runtime.GC */
 };
 
 static struct sim simulate(struct random *r, uint64_t init, size_t n, struct style style)
@@ -53,7 +55,13 @@ static struct sim simulate(struct random *r, uint64_t init, size_t n, struct sty
 		uint64_t b = (uint64_t)random_between(r, 5e4, style.period / 3);
 		uint64_t t = (uint64_t)random_between(r, 1e3, 1e5);
 
-		heap *= random_between(r, 0.93, 1.08);
+		if (style.regular) {
+			a = (uint64_t)random_between(r, 30e3, 32e3);
+			b = (uint64_t)random_between(r, 400e3, 420e3);
+			t = (uint64_t)random_between(r, 20e3, 21e3);
+		} else {
+			heap *= random_between(r, 0.93, 1.08);
+		}
 		*c = (struct gc_cycle){.number = i + 1,
 				       .start = now,
 				       .mark = now + a,
@@ -63,7 +71,7 @@ static struct sim simulate(struct random *r, uint64_t init, size_t n, struct sty
 				       .heap1 = (uint64_t)(heap * 1.8),
 				       .heap2 = (uint64_t)heap,
 				       .goal = (uint64_t)(heap * 2),
-				       .forced = random_u64(r) % 10 == 0,
+				       .forced = style.forced || random_u64(r) % 10 == 0,
 				       .procs = 4};
 		*e = (struct gctrace_entry){.number = i + 1,
 					    .time = now - init,
@@ -215,9 +223,17 @@ static void print_alignments(const struct model *model)
 
 struct outcome {
 	size_t aligned, matched, wrong, placed, misplaced;
+	size_t trusted; /* aligned, and it is said that they may be another's */
 	uint64_t bound; /* the widest */
 	int64_t off;	/* by how much an offset is out of its bound, if one is */
 };
+
+/* It is said that the lines may be another's. */
+static bool is_on_trust(const struct gctrace_alignment *a)
+{
+	return a->problem &&
+	       (strstr(a->problem, "on trust") || strstr(a->problem, "two lines fit"));
+}
 
 /* Compares with the truth: sims[p] is the process p of the trace. */
 static struct outcome check(const struct model *model, const struct sim_log *log,
@@ -230,7 +246,8 @@ static struct outcome check(const struct model *model, const struct sim_log *log
 		int64_t off;
 
 		assert_true(a->aligned || a->problem);
-		if (!a->aligned)
+		outcome.trusted += is_on_trust(a);
+		if (!a->aligned || is_on_trust(a))
 			continue;
 		assert_true(a->process < model->n_processes);
 		off = a->offset - (int64_t)sims[a->process]->init;
@@ -246,6 +263,8 @@ static struct outcome check(const struct model *model, const struct sim_log *log
 		const struct line_truth *truth = &log->truth[point->line - 1];
 		int64_t off = (int64_t)(point->time - truth->time);
 
+		if (is_on_trust(a))
+			continue;
 		outcome.matched += point->matched;
 		outcome.wrong += point->matched && (truth->process != (int)a->process);
 		if (!point->time)
@@ -258,9 +277,17 @@ static struct outcome check(const struct model *model, const struct sim_log *log
 }
 
 static const struct style styles[] = {
-	{.period = 2e6, .jitter = 0.8, .heap = 6e6},  {.period = 3e7, .jitter = 0.9, .heap = 8e7},
-	{.period = 1e8, .jitter = 0.02, .heap = 4e8}, {.period = 5e9, .jitter = 0.5, .heap = 3e7},
-	{.period = 1e9, .jitter = 0.9, .heap = 2e9},  {.period = 8e5, .jitter = 0.5, .heap = 5e6},
+	{.period = 2e6, .jitter = 0.8, .heap = 6e6},
+	{.period = 3e7, .jitter = 0.9, .heap = 8e7},
+	{.period = 1e8, .jitter = 0.02, .heap = 4e8},
+	{.period = 5e9, .jitter = 0.5, .heap = 3e7},
+	{.period = 1e9, .jitter = 0.9, .heap = 2e9},
+	{.period = 8e5, .jitter = 0.5, .heap = 5e6},
+	/* A ticker's cycles, and a steady load's: one is like the other. */
+	{.period = 1e8, .jitter = 1e-4, .heap = 3e7, .regular = true, .forced = true},
+	{.period = 1e9, .jitter = 1e-5, .heap = 3e7, .regular = true, .forced = true},
+	{.period = 1.2e11, .jitter = 1e-6, .heap = 4e6, .regular = true, .forced = true},
+	{.period = 2e7, .jitter = 1e-2, .heap = 6e7, .regular = true},
 };
 #define STYLES (sizeof(styles) / sizeof(styles[0]))
 
@@ -273,9 +300,10 @@ static uint64_t random_init(struct random *r)
 static void clean(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 24; seed++) {
+	for (uint64_t seed = 1; seed <= 40; seed++) {
 		struct random r = {seed};
-		struct sim sim = simulate(&r, random_init(&r), 200, styles[seed % STYLES]);
+		struct style style = styles[seed % STYLES];
+		struct sim sim = simulate(&r, random_init(&r), 200, style);
 		const struct sim *sims[] = {&sim};
 		enum probes kind = (enum probes)(seed / STYLES % PROBES_KINDS);
 		struct sim_log *log = xcalloc(1, sizeof(*log));
@@ -288,6 +316,8 @@ static void clean(void **state)
 			log_add(log, &sim, i, 0, 0);
 		align_log(&model, log);
 		outcome = check(&model, log, sims);
+		if (style.regular && kind == PROBES_EVENTS && outcome.trusted)
+			goto end;
 		assert_int_equal(model.n_alignments, 1);
 		assert_int_equal(outcome.aligned, 1);
 		assert_int_equal(outcome.matched, 200);
@@ -298,6 +328,7 @@ static void clean(void **state)
 		assert_null(model.alignments[0].problem);
 		assert_int_equal(model.alignments[0].unmatched, 0);
 		assert_true(outcome.bound <= (kind == PROBES_EVENTS ? 100000 : 30000));
+	end:
 		model_free(&model);
 		sim_free(&sim);
 		free(log);
@@ -388,7 +419,7 @@ static bool run_scenario(enum scenario scenario, uint64_t seed)
 	size_t expected = 1, from = n / 4, to = n * 3 / 4;
 	struct outcome outcome;
 	struct model model;
-	bool sure = true, good = true;
+	bool sure = kind != PROBES_EVENTS || (!style.regular && !other.regular), good = true;
 
 	model_init(&model);
 	switch (scenario) {
@@ -460,7 +491,7 @@ static bool run_scenario(enum scenario scenario, uint64_t seed)
 	}
 	align_log(&model, log);
 	outcome = check(&model, log, by_process);
-	if ((outcome.aligned != expected && (sure || outcome.aligned > expected)) ||
+	if (outcome.aligned > expected || (sure && outcome.aligned + outcome.trusted < expected) ||
 	    outcome.wrong * 50 > outcome.matched || outcome.misplaced * 50 > outcome.placed ||
 	    outcome.off || outcome.bound > MS) {
 		print_alignments(&model);
