@@ -1,5 +1,6 @@
 #include "analyze/load.h"
 
+#include "analyze/clocks.h"
 #include "analyze/decode.h"
 #include "analyze/read.h"
 #include "analyze/reconcile.h"
@@ -103,11 +104,10 @@ static void take_clock(struct model *model, const struct perfdata_info *info)
 {
 	if (!info->has_clock_data || info->clockid != CLOCK_MONOTONIC)
 		return;
-	xgrow(model->clocks, model->cap_clocks, model->n_clocks + 1);
-	model->clocks[model->n_clocks++] = (struct clock_pair){
-		.monotonic = info->clock_ns,
-		.realtime = info->wall_clock_ns,
-	};
+	clocks_add(model, &(struct clock_pair){
+				  .monotonic = info->clock_ns,
+				  .realtime = info->wall_clock_ns,
+			  });
 }
 
 static struct error *take_symbols(struct model *model, const struct perfdata_info *info)

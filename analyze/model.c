@@ -1,5 +1,6 @@
 #include "analyze/model.h"
 
+#include "analyze/clocks.h"
 #include "analyze/snapshots.h"
 #include "formats/heapprofile.h"
 #include "formats/xalloc.h"
@@ -242,14 +243,7 @@ uint64_t model_wall_time(const struct model *model, uint64_t time)
 
 uint64_t model_trace_time(const struct model *model, uint64_t wall)
 {
-	const struct clock_pair *best = NULL;
+	uint64_t times[CLOCKS_MAX_TIMES];
 
-	/* The wall clock may have been set in between: the pair nearest in wall time knows best. */
-	for (size_t i = 0; i < model->n_clocks; i++) {
-		const struct clock_pair *pair = &model->clocks[i];
-
-		if (!best || distance(pair->realtime, wall) < distance(best->realtime, wall))
-			best = pair;
-	}
-	return best ? shifted(best->monotonic, best->realtime, wall) : 0;
+	return clocks_trace_times(model, wall, times) ? times[0] : 0;
 }

@@ -355,7 +355,8 @@ const char *verdict_id(enum verdict verdict);
 bool verdict_is_leak(enum verdict verdict);
 /* Wall-clock ns of a trace time, by the nearest clock pair; 0 where the trace has none. */
 uint64_t model_wall_time(const struct model *model, uint64_t time);
-/* The trace time of a wall-clock time; 0 where the trace has no clock pair. */
+/* The trace time of a wall-clock time; 0 where the trace has no clock pair. Where the wall clock
+ * was set there may be others (analyze/clocks.h). */
 uint64_t model_trace_time(const struct model *model, uint64_t wall);
 
 #endif

@@ -1,5 +1,6 @@
 #include "analyze/reconcile.h"
 
+#include "analyze/clocks.h"
 #include "analyze/reconcile_table.h"
 #include "analyze/snapshots.h"
 #include "formats/heapprofile.h"
@@ -447,8 +448,24 @@ static void reconcile(struct model *model, uint32_t index)
 	reconcile_table_free(&table);
 }
 
+/* Where the wall clock was set, a dump's time may have come twice. */
+static void say_time_is_ambiguous(const struct model *model, struct heap_dump *dump)
+{
+	uint64_t times[CLOCKS_MAX_TIMES], base = model->first_time;
+
+	if (!dump->time_nanos || dump->problem ||
+	    clocks_trace_times(model, dump->time_nanos, times) < 2)
+		return;
+	set_problem(dump, xasprintf("its time is ambiguous: the wall clock was set, so %.3fs of "
+				    "the recording and %.3fs are the same on it",
+				    (double)(int64_t)(times[0] - base) / 1e9,
+				    (double)(int64_t)(times[1] - base) / 1e9));
+}
+
 void reconcile_dumps(struct model *model)
 {
-	for (uint32_t i = 0; i < model->n_dumps; i++)
+	for (uint32_t i = 0; i < model->n_dumps; i++) {
 		reconcile(model, i);
+		say_time_is_ambiguous(model, &model->dumps[i]);
+	}
 }

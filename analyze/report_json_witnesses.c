@@ -2,6 +2,8 @@
  * runtime's own counts, and what was lost. */
 
 #include "analyze/report_json_parts.h"
+
+#include "analyze/clocks.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
@@ -170,6 +172,27 @@ static void put_checks(struct json_report *report)
 	json_end(json);
 }
 
+#define MOST_STEPS 1000
+
+static void put_clock_steps(struct json_report *report)
+{
+	struct clock_step *steps = xcalloc(MOST_STEPS, sizeof(steps[0]));
+	size_t n = clocks_steps(report->model, steps, MOST_STEPS);
+	struct json *json = &report->json;
+
+	json_array(json, "clock_steps");
+	for (size_t i = 0; i < n; i++) {
+		json_object(json, NULL);
+		json_u64(json, "after_ns", steps[i].after);
+		json_u64(json, "before_ns", steps[i].before);
+		json_i64(json, "set_ns", steps[i].set);
+		json_u64(json, "slept_ns", steps[i].slept);
+		json_end(json);
+	}
+	json_end(json);
+	free(steps);
+}
+
 static void put_trust(struct json_report *report)
 {
 	const struct model *model = report->model;
@@ -190,6 +213,7 @@ static void put_trust(struct json_report *report)
 	for (size_t i = 0; i < model->n_texts; i++)
 		json_string(json, NULL, model->texts[i]);
 	json_end(json);
+	put_clock_steps(report);
 	json_end(json);
 }
 

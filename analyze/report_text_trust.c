@@ -1,4 +1,6 @@
 #include "analyze/report_text_parts.h"
+
+#include "analyze/clocks.h"
 #include "formats/xalloc.h"
 
 #include <inttypes.h>
@@ -6,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_ROWS 5 /* differing stacks of a heap dump, unless verbose */
+#define MOST_ROWS  5 /* differing stacks of a heap dump, unless verbose */
+#define MOST_STEPS 8 /* of the wall clock */
 
 enum trust { TRUST_GOOD, TRUST_WARN, TRUST_BAD };
 
@@ -196,6 +199,37 @@ static void trust_alignments(const struct report *report)
 	}
 }
 
+static char *describe_step(const struct clock_step *step)
+{
+	uint64_t by = (uint64_t)(step->set < 0 ? -step->set : step->set);
+	const char *way = step->set < 0 ? "back" : "forward";
+
+	if (!step->slept)
+		return xasprintf("The wall clock was set %s by %s", way, units_duration(by).text);
+	if (!step->set)
+		return xasprintf("The machine slept for %s", units_duration(step->slept).text);
+	return xasprintf("The machine slept for %s, and the wall clock was set %s by %s",
+			 units_duration(step->slept).text, way, units_duration(by).text);
+}
+
+/* What the wall clock did, which heap dumps have their times from. */
+static void trust_clocks(const struct report *report)
+{
+	struct clock_step steps[MOST_STEPS];
+	size_t n = clocks_steps(report->model, steps, MOST_STEPS);
+
+	for (size_t i = 0; i < n; i++) {
+		char *what = describe_step(&steps[i]);
+
+		finding(report, TRUST_WARN,
+			"%s, between %s and %s: wall-clock times are placed by the readings of "
+			"the clocks around it.",
+			what, report_time(report, steps[i].after).text,
+			report_time(report, steps[i].before).text);
+		free(what);
+	}
+}
+
 static void print_dump_rows(const struct report *report, const struct heap_dump *dump)
 {
 	size_t most = report->options.verbose ? dump->n_rows : MOST_ROWS;
@@ -264,6 +298,7 @@ void report_trust(const struct report *report)
 	trust_processes(report);
 	trust_tables(report);
 	trust_alignments(report);
+	trust_clocks(report);
 	trust_dumps(report);
 	if (report->options.verbose && report->model->n_texts) {
 		report_heading(report, "Remarks of the recorder");

@@ -1,13 +1,13 @@
 #include "analyze/track.h"
 
+#include "analyze/clocks.h"
 #include "analyze/track_state.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TEXTS  4096u
-#define MAX_CLOCKS ((size_t)1 << 16)
+#define MAX_TEXTS 4096u
 
 struct track *track_new(struct model *model, const struct track_options *options)
 {
@@ -25,21 +25,6 @@ void track_set_window(struct track *track, uint64_t from, uint64_t to)
 	track->options = (struct track_options){from, to};
 	track->model->from = from;
 	track->model->to = to;
-}
-
-static void add_clock(struct model *model, const struct note_clock *note)
-{
-	if (model->n_clocks >= MAX_CLOCKS) {
-		for (size_t i = 0; 2 * i < model->n_clocks; i++)
-			model->clocks[i] = model->clocks[2 * i];
-		model->n_clocks = (model->n_clocks + 1) / 2;
-	}
-	xgrow(model->clocks, model->cap_clocks, model->n_clocks + 1);
-	model->clocks[model->n_clocks++] = (struct clock_pair){
-		.monotonic = note->monotonic,
-		.realtime = note->realtime,
-		.boottime = note->boottime,
-	};
 }
 
 static void add_text(struct model *model, const char *text)
@@ -97,7 +82,11 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	note_time(track, time);
 	switch (note->kind) {
 	case NOTE_CLOCK:
-		add_clock(track->model, &note->clock);
+		clocks_add(track->model, &(struct clock_pair){
+						 .monotonic = note->clock.monotonic,
+						 .realtime = note->clock.realtime,
+						 .boottime = note->clock.boottime,
+					 });
 		break;
 	case NOTE_PROCESS:
 		track_process_note(track, time, &note->process);

@@ -159,6 +159,7 @@ static void run(struct recording *r)
 		check_targets(r);
 		if (r->ended)
 			break;
+		emit_clock_changes(r);
 		read_targets(r, now >= next_table, false);
 		if (now >= next_table)
 			next_table = now + TABLE_NS;

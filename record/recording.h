@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "formats/error.h"
+#include "formats/note.h"
 #include "formats/perfdata.h"
 #include "record/fetch.h"
 #include "record/options.h"
@@ -41,6 +42,7 @@ struct recording {
 	int out_fd, signal_fd;
 	char *journal; /* of --set-rate */
 	uint64_t started, deadline;
+	struct note_clock clock, noted; /* as last read, and as last written */
 	bool stop;    /* asked for by signal, time or a full disk */
 	bool ended;   /* every target has ended */
 	bool closing; /* the last heap dumps are being fetched */
@@ -70,6 +72,8 @@ void emit_failed(struct recording *r, struct error *err);
 /* A watch_sink: writes a note. */
 void emit_note(void *recording, uint32_t pid, uint64_t time, const struct buffer *payload);
 void emit_clock(struct recording *r);
+/* To be called every second or so: a clock pair now and then, and those around each step. */
+void emit_clock_changes(struct recording *r);
 /* What was installed on target i and what could not be, so that the trace explains itself. */
 void emit_plan(struct recording *r, size_t i);
 /* What the fetching of heap dumps has to say; and these themselves, at the end. */

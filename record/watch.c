@@ -43,7 +43,7 @@ uint64_t watch_now(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-void watch_clock_note(struct buffer *payload)
+struct note_clock watch_clock(void)
 {
 	struct note_clock best = {.uncertainty = UINT64_MAX};
 
@@ -62,7 +62,7 @@ void watch_clock_note(struct buffer *payload)
 				.uncertainty = (after - before) / 2,
 			};
 	}
-	note_put_clock(payload, &best);
+	return best;
 }
 
 static void emit(struct watch *w, uint64_t time, struct buffer *payload)

@@ -51,7 +51,7 @@ void watch_free(struct watch *watch);
 /* CLOCK_MONOTONIC now, ns. */
 uint64_t watch_now(void);
 
-/* Appends the payload of a clock note: the same moment on three clocks. */
-void watch_clock_note(struct buffer *payload);
+/* The same moment on three clocks. */
+struct note_clock watch_clock(void);
 
 #endif
