@@ -14,7 +14,7 @@ struct wanted_field {
 	enum event_field field;
 };
 
-#define MAX_FIELDS 16
+#define MAX_FIELDS 24
 
 /* The probes by the name of their event, with the fields they may have. */
 static const struct wanted_probe {
@@ -82,6 +82,14 @@ static const struct wanted_probe {
 			{"procs", FIELD_PROCS},
 			{"live", FIELD_LIVE},
 			{"rate", FIELD_RATE},
+			{"assist", FIELD_ASSIST},
+			{"dedicated", FIELD_DEDICATED},
+			{"fractional", FIELD_FRACTIONAL},
+			{"idle", FIELD_IDLE},
+			{"stacks", FIELD_STACKS},
+			{"pause_total", FIELD_PAUSE_TOTAL},
+			{"cpu_fraction", FIELD_CPU_FRACTION},
+			{"numforced", FIELD_NUMFORCED},
 		},
 	},
 };

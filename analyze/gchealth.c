@@ -12,6 +12,9 @@
 #define HOUR   3.6e12
 #define Z95    1.959964
 
+/* No heap has a goal of this size. */
+#define GC_NO_GOAL (UINT64_C(1) << 60)
+
 struct gchealth_options gchealth_defaults(void)
 {
 	return (struct gchealth_options){
@@ -141,6 +144,11 @@ static double peak(const struct gc_sample *sample)
 	return sample->peak;
 }
 
+static double cycle_pause(const struct gc_sample *sample)
+{
+	return sample->pause;
+}
+
 static void measure_pauses(struct gchealth *health, const struct gc_samples *samples)
 {
 	double *pauses = xcalloc(2 * samples->n, sizeof(pauses[0]));
@@ -152,6 +160,12 @@ static void measure_pauses(struct gchealth *health, const struct gc_samples *sam
 	health->pause_p50 = stats_quantile(pauses, 2 * samples->n, 0.5);
 	health->pause_p99 = stats_quantile(pauses, 2 * samples->n, 0.99);
 	health->pause_max = pauses[2 * samples->n - 1];
+	health->cycle_pause_p50 = quantile_of(samples, cycle_pause, 0.5);
+	health->cycle_pause_p99 = quantile_of(samples, cycle_pause, 0.99);
+	health->cycle_pause_max = quantile_of(samples, cycle_pause, 1);
+	health->pause_total = 0;
+	for (size_t i = 0; i < samples->n; i++)
+		health->pause_total += samples->items[i].pause;
 	free(pauses);
 	health->mark_p50 = quantile_of(samples, gc_mark, 0.5);
 	health->mark_max = quantile_of(samples, gc_mark, 1);
@@ -182,7 +196,8 @@ static void measure_sizes(struct gchealth *health, const struct gc_samples *samp
 	health->live_max = quantile_of(samples, gc_live, 1);
 	health->peak_max = quantile_of(samples, peak, 1);
 	health->goal_last = last->goal;
-	health->live_goal_p50 = quantile_of(samples, live_goal, 0.5);
+	if (last->goal > 0)
+		health->live_goal_p50 = quantile_of(samples, live_goal, 0.5);
 	if (!trend.valid)
 		return;
 	health->live_growth = trend.per_ns * HOUR;
@@ -231,6 +246,10 @@ static struct gchealth *add_health(struct gchealth_list *list, char *source, uin
 		.pause_p50 = -1,
 		.pause_p99 = -1,
 		.pause_max = -1,
+		.pause_total = -1,
+		.cycle_pause_p50 = -1,
+		.cycle_pause_p99 = -1,
+		.cycle_pause_max = -1,
 		.assist_share = -1,
 		.mark_p50 = -1,
 		.mark_max = -1,
@@ -275,8 +294,11 @@ static void add_entry(struct gc_samples *samples, const struct gctrace_entry *en
 		.start = (double)entry->heap_start,
 		.peak = (double)entry->heap_peak,
 		.live = (double)entry->heap_live,
-		.goal = (double)entry->goal,
+		/* With GOGC=off the runtime prints a goal as large as a number can be. */
+		.goal = entry->goal < GC_NO_GOAL ? (double)entry->goal : 0,
 		.stacks = (double)entry->stacks,
+		.pause = (double)entry->clock[GCTRACE_SWEEP_TERM] +
+			 (double)entry->clock[GCTRACE_MARK_TERM],
 		.procs = entry->procs,
 		.forced = entry->forced,
 	};
@@ -335,18 +357,30 @@ static void add_cycle(struct gc_samples *samples, const struct gc_cycle *cycle)
 		.peak = (double)cycle->heap1,
 		.live = (double)cycle->heap2,
 		.goal = (double)cycle->goal,
+		.stacks = (double)cycle->stacks,
 		.procs = cycle->procs,
+		.percent = cycle->runtime_cpu_share > 0 ? cycle->runtime_cpu_share : -1,
 		.forced = cycle->forced,
 	};
-	samples->has_sizes = samples->has_sizes && cycle->heap2 && cycle->goal;
+	samples->has_sizes = samples->has_sizes && cycle->heap2;
+	samples->has_stacks = samples->has_stacks || cycle->stacks;
 	if (!cycle->mark || cycle->mark < cycle->start || cycle->mark_term < cycle->mark ||
 	    cycle->end < cycle->mark_term) {
-		samples->has_clock = false;
+		samples->has_clock = samples->has_cpu = false;
 		return;
 	}
 	sample->clock[GCTRACE_SWEEP_TERM] = (double)(cycle->mark - cycle->start);
 	sample->clock[GCTRACE_MARK] = (double)(cycle->mark_term - cycle->mark);
 	sample->clock[GCTRACE_MARK_TERM] = (double)(cycle->end - cycle->mark_term);
+	sample->pause =
+		cycle->pause ? (double)cycle->pause
+			     : sample->clock[GCTRACE_SWEEP_TERM] + sample->clock[GCTRACE_MARK_TERM];
+	samples->has_cpu = samples->has_cpu && cycle->has_cpu;
+	sample->cpu[GCTRACE_CPU_SWEEP_TERM] = sample->clock[GCTRACE_SWEEP_TERM] * cycle->procs;
+	sample->cpu[GCTRACE_CPU_ASSIST] = (double)cycle->assist;
+	sample->cpu[GCTRACE_CPU_BACKGROUND] = (double)cycle->background;
+	sample->cpu[GCTRACE_CPU_IDLE] = (double)cycle->idle;
+	sample->cpu[GCTRACE_CPU_MARK_TERM] = sample->clock[GCTRACE_MARK_TERM] * cycle->procs;
 }
 
 static int by_time(const void *a, const void *b)
@@ -362,7 +396,7 @@ void gchealth_add_trace(struct gchealth_list *list, const struct model *model,
 	struct gc_samples *all = xcalloc(model->n_processes + 1, sizeof(all[0]));
 
 	for (size_t p = 0; p < model->n_processes; p++)
-		all[p].has_clock = all[p].has_sizes = true;
+		all[p].has_clock = all[p].has_cpu = all[p].has_sizes = true;
 	for (size_t i = 0; i < model->n_cycles; i++)
 		if (model->cycles[i].process < model->n_processes &&
 		    (model->cycles[i].start || model->cycles[i].mark_term))
@@ -371,7 +405,8 @@ void gchealth_add_trace(struct gchealth_list *list, const struct model *model,
 		if (all[p].n) {
 			qsort(all[p].items, all[p].n, sizeof(all[p].items[0]), by_time);
 			add_life(list, xasprintf("process %u", model->processes[p].pid), p, &all[p],
-				 options);
+				 options)
+				->percent = all[p].items[all[p].n - 1].percent;
 		}
 		free(all[p].items);
 	}

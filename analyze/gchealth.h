@@ -78,11 +78,14 @@ struct gchealth {
 	double span;	  /* ns from the first cycle's start to the last one's end */
 	double rate;	  /* cycles a second */
 	double cpu_share; /* of span times procs, without idle marking */
-	double percent;	  /* the runtime's own figure at the end: since the program's start */
+	double percent;	  /* the runtime's own share at the end: since the program's start */
 	double pause_p50, pause_p99, pause_max; /* of single stops, ns */
-	double assist_share;			/* of assists and background marking, CPU time */
-	double mark_p50, mark_max;		/* ns */
-	double mark_growth; /* over the span, as a share of the start; by Theil-Sen */
+	double pause_total;			/* of all stops in these cycles, ns */
+	/* the stops of a cycle together, as runtime.MemStats.PauseNs has them */
+	double cycle_pause_p50, cycle_pause_p99, cycle_pause_max;
+	double assist_share;	   /* of assists and background marking, CPU time */
+	double mark_p50, mark_max; /* ns */
+	double mark_growth;	   /* over the span, as a share of the start; by Theil-Sen */
 	double live_first, live_last, live_max;	  /* bytes marked live */
 	double live_growth;			  /* bytes an hour, by Theil-Sen */
 	double live_growth_low, live_growth_high; /* its 95 % interval */

@@ -17,16 +17,20 @@ static void print_times(const struct gchealth *h, FILE *out)
 	if (h->cpu_share >= 0) {
 		fprintf(out, "  CPU      %s of the CPU time available",
 			units_percent(h->cpu_share).text);
+		if (h->percent >= 0)
+			fprintf(out, " (the runtime's own figure since its start: %s)",
+				units_percent(h->percent).text);
 		if (h->assist_share >= 0)
 			fprintf(out, ", assists %s of the marking",
 				units_percent(h->assist_share).text);
 		fprintf(out, "\n");
 	}
 	if (h->pause_max >= 0)
-		fprintf(out, "  stops    half below %s, 99%% below %s, the longest %s\n",
+		fprintf(out, "  stops    half below %s, 99%% below %s, the longest %s, all %s\n",
 			units_duration(whole(h->pause_p50)).text,
 			units_duration(whole(h->pause_p99)).text,
-			units_duration(whole(h->pause_max)).text);
+			units_duration(whole(h->pause_max)).text,
+			units_duration(whole(h->pause_total)).text);
 	if (h->mark_max >= 0) {
 		fprintf(out, "  marking  half below %s, the longest %s",
 			units_duration(whole(h->mark_p50)).text,
@@ -47,9 +51,12 @@ static void print_sizes(const struct gchealth *h, FILE *out)
 		fprintf(out, ", %s",
 			units_growth_range(h->live_growth, h->live_growth_low, h->live_growth_high)
 				.text);
-	fprintf(out, "\n  heap     peak %s, last goal %s, live heap %s of the goal\n",
-		units_bytes(h->peak_max).text, units_bytes(h->goal_last).text,
-		units_percent(h->live_goal_p50).text);
+	fprintf(out, "\n  heap     peak %s, ", units_bytes(h->peak_max).text);
+	if (h->goal_last > 0)
+		fprintf(out, "last goal %s, live heap %s of the goal\n",
+			units_bytes(h->goal_last).text, units_percent(h->live_goal_p50).text);
+	else
+		fprintf(out, "no goal at the end\n");
 }
 
 /* A sentence, indented, in lines that fit a terminal. */

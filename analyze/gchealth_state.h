@@ -10,8 +10,10 @@ struct gc_sample {
 	uint64_t number, line;
 	double time; /* its start */
 	double clock[GCTRACE_CLOCKS], cpu[GCTRACE_CPUS];
+	double pause; /* of all its stops */
 	double start, peak, live, goal, stacks;
 	uint64_t procs;
+	double percent; /* in a trace: the runtime's own share of the CPU time so far; -1 unknown */
 	bool forced;
 };
 

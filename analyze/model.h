@@ -110,6 +110,14 @@ struct gc_cycle {
 	uint64_t goal;
 	bool forced;
 	uint32_t procs;
+	/* CPU time of marking, ns, as gctrace prints it; known where has_cpu is set */
+	uint64_t assist, background, idle;
+	bool has_cpu;
+	uint64_t stacks;	  /* bytes of goroutine stacks that were scanned */
+	uint64_t pause;		  /* of both stops of the world, ns, by the runtime's own count */
+	uint64_t pause_total;	  /* of all cycles since the program's start, ns */
+	uint32_t forced_total;	  /* cycles that the program asked for, since its start */
+	double runtime_cpu_share; /* of the CPU time since the program's start; 0 unknown */
 };
 
 /* A reading of memory in RAM. */

@@ -226,6 +226,15 @@ static void put_timeline(struct json_report *report)
 	json_end(&report->json);
 }
 
+/* A time that may be nothing, or not be known. */
+static void put_time(struct json *json, const char *key, bool known, uint64_t value)
+{
+	if (known)
+		json_u64(json, key, value);
+	else
+		json_null(json, key);
+}
+
 static void put_cycles(struct json_report *report)
 {
 	const struct model *model = report->model;
@@ -249,6 +258,12 @@ static void put_cycles(struct json_report *report)
 		report_json_goal(report, "goal_bytes", cycle->goal);
 		json_bool(json, "forced", cycle->forced);
 		report_json_known(report, "procs", cycle->procs);
+		report_json_known(report, "stacks_bytes", cycle->stacks);
+		report_json_known(report, "pause_ns", cycle->pause);
+		report_json_known(report, "pause_total_ns", cycle->pause_total);
+		put_time(json, "assist_ns", cycle->has_cpu, cycle->assist);
+		put_time(json, "background_ns", cycle->has_cpu, cycle->background);
+		put_time(json, "idle_ns", cycle->has_cpu, cycle->idle);
 		json_end(json);
 	}
 	json_end(json);

@@ -31,6 +31,10 @@ static void put_figures(struct json_report *report, const struct gchealth *h)
 	put_figure(json, "pause_p50_ns", h->pause_p50);
 	put_figure(json, "pause_p99_ns", h->pause_p99);
 	put_figure(json, "pause_max_ns", h->pause_max);
+	put_figure(json, "pause_total_ns", h->pause_total);
+	put_figure(json, "cycle_pause_p50_ns", h->cycle_pause_p50);
+	put_figure(json, "cycle_pause_p99_ns", h->cycle_pause_p99);
+	put_figure(json, "cycle_pause_max_ns", h->cycle_pause_max);
 	put_figure(json, "mark_p50_ns", h->mark_p50);
 	put_figure(json, "mark_max_ns", h->mark_max);
 	json_number(json, "mark_growth", h->mark_growth);

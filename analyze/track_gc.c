@@ -2,6 +2,8 @@
 
 #include "formats/xalloc.h"
 
+#include <string.h>
+
 /* Above this every second cycle is dropped: weeks of a busy program. */
 #define MAX_CYCLES ((size_t)1 << 18)
 /* No heap has a goal of this size. */
@@ -103,6 +105,45 @@ static void note_heap(struct track *track, struct life *life, uint32_t ended, ui
 	epoch->heap_goal = next_goal;
 }
 
+/* A part of the CPU time; one that went backwards, in a damaged trace, is none. */
+static uint64_t cpu_time(const struct event *event, enum event_field field)
+{
+	return event->v[field] <= INT64_MAX / 4 ? event->v[field] : 0;
+}
+
+/* What the cycle took, by the runtime's own account. */
+static void take_account(struct gc_cycle *gc, const struct event *event)
+{
+	const uint32_t marking = EVENT_HAS(FIELD_ASSIST) | EVENT_HAS(FIELD_DEDICATED) |
+				 EVENT_HAS(FIELD_FRACTIONAL) | EVENT_HAS(FIELD_IDLE);
+	double share;
+
+	gc->has_cpu = (event->has & marking) == marking;
+	gc->assist = cpu_time(event, FIELD_ASSIST);
+	gc->background = cpu_time(event, FIELD_DEDICATED) + cpu_time(event, FIELD_FRACTIONAL);
+	gc->idle = cpu_time(event, FIELD_IDLE);
+	gc->stacks = event->v[FIELD_STACKS];
+	gc->forced_total = (uint32_t)event->v[FIELD_NUMFORCED];
+	memcpy(&share, &event->v[FIELD_CPU_FRACTION], sizeof(share));
+	gc->runtime_cpu_share = share >= 0 && share <= 1 ? share : 0;
+}
+
+/* The runtime counts the stops together; of a cycle that follows one that was seen they are known.
+ */
+static void take_pause(struct life *life, const struct event *event)
+{
+	uint64_t total = event->v[FIELD_PAUSE_TOTAL];
+	bool follows = life->gc.number && life->gc.number == life->gc_pause_number + 1;
+
+	if (!(event->has & EVENT_HAS(FIELD_PAUSE_TOTAL)))
+		return;
+	life->gc.pause_total = total;
+	if (follows && total >= life->gc_pause_total)
+		life->gc.pause = total - life->gc_pause_total;
+	life->gc_pause_total = total;
+	life->gc_pause_number = life->gc.number;
+}
+
 void track_gc_end(struct track *track, const struct event *event)
 {
 	struct life *life = track_life(track, event->pid, event->time);
@@ -128,6 +169,8 @@ void track_gc_end(struct track *track, const struct event *event)
 		life->gc.goal = goal_of(event, FIELD_GOAL);
 	if (!life->gc.end)
 		life->gc.end = event->time;
+	take_account(&life->gc, event);
+	take_pause(life, event);
 	life->gc.prof_cycle = cycle;
 	life->gc.forced = event->v[FIELD_FORCED] & 0xff;
 	life->gc.procs = (uint32_t)event->v[FIELD_PROCS];

@@ -100,6 +100,7 @@ struct life {
 	struct gc_cycle gc; /* the cycle in progress, as far as it was seen */
 	bool gc_seen;
 	uint64_t gc_last_number, gc_last_prof_cycle;
+	uint64_t gc_pause_total, gc_pause_number; /* the stops up to the end of that cycle, ns */
 
 	struct timed_objects timed;
 

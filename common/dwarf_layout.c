@@ -70,6 +70,12 @@ static const struct {
 	{OWNER_CONTROLLER, "gcPercentHeapGoal", FIELD(gc_heap_goal)},
 	{OWNER_CONTROLLER, "lastHeapGoal", FIELD(gc_last_heap_goal)},
 	{OWNER_CONTROLLER, "heapMarked", FIELD(gc_heap_marked)},
+	{OWNER_CONTROLLER, "assistTime", FIELD(gc_assist_time)},
+	{OWNER_CONTROLLER, "dedicatedMarkTime", FIELD(gc_dedicated_time)},
+	{OWNER_CONTROLLER, "fractionalMarkTime", FIELD(gc_fractional_time)},
+	{OWNER_CONTROLLER, "idleMarkTime", FIELD(gc_idle_time)},
+	{OWNER_CONTROLLER, "stackScan", FIELD(gc_stack_scan)},
+	{OWNER_CONTROLLER, "lastStackScan", FIELD(gc_stack_scan)},
 	/* mstats.go up to 1.16; next_gc is there to 1.17, when nothing maintained it any more. */
 	{OWNER_MSTATS, "heap_live", FIELD(gc_heap_live)},
 	{OWNER_MSTATS, "next_gc", FIELD(gc_heap_goal)},
@@ -77,6 +83,8 @@ static const struct {
 	{OWNER_MSTATS, "heap_marked", FIELD(gc_heap_marked)},
 	{OWNER_MSTATS, "numgc", FIELD(memstats_numgc)},
 	{OWNER_MSTATS, "numforcedgc", FIELD(memstats_numforcedgc)},
+	{OWNER_MSTATS, "pause_total_ns", FIELD(memstats_pause_total)},
+	{OWNER_MSTATS, "gc_cpu_fraction", FIELD(memstats_cpu_fraction)},
 	{OWNER_MSPAN, "startAddr", FIELD(mspan_start)},
 	{OWNER_MSPAN, "npages", FIELD(mspan_npages)},
 	{OWNER_MSPAN, "elemsize", FIELD(mspan_elemsize)},
@@ -136,6 +144,13 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type)
 	return false;
 }
 
+/* Of memstats, what the controller has since 1.17. */
+static bool is_heap_figure(const char *name)
+{
+	return !strcmp(name, "heap_live") || !strcmp(name, "heap_marked") ||
+	       !strcmp(name, "next_gc") || !strcmp(name, "last_next_gc");
+}
+
 static void read_member(struct reading *r, enum owner owner, Dwarf_Die *die)
 {
 	const char *name = dwarf_diename(die);
@@ -145,7 +160,7 @@ static void read_member(struct reading *r, enum owner owner, Dwarf_Die *die)
 	if (!name || !number_of(die, DW_AT_data_member_location, &offset))
 		return;
 	/* Where the controller has the figure, one of the same name in memstats is not it. */
-	if (owner == OWNER_MSTATS && !r->old_stats && strncmp(name, "num", 3) != 0)
+	if (owner == OWNER_MSTATS && !r->old_stats && is_heap_figure(name))
 		return;
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		if (members[i].owner == owner && strcmp(members[i].member, name) == 0)

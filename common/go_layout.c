@@ -42,13 +42,16 @@ static const struct row {
 void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_layout *layout)
 {
 	const struct row *row = &rows[sizeof(rows) / sizeof(rows[0]) - 1];
-	int cycles, heap0, shift;
+	int cycles, heap0, shift, assist;
 
 	while (row > rows && (row->minor > minor || (row->wakes && !wakes)))
 		row--;
 	shift = arch == GO_ARCH_ARM64 ? row->arm64 : 0;
 	cycles = row->cycles + shift;
 	heap0 = row->heap0 + shift;
+	/* Up to 1.16 the controller began with two counters; then one, since 1.18 three follow
+	 * what is marked. */
+	assist = row->minor <= 16 ? 16 : row->marked + (row->minor == 17 ? 24 : 40);
 	*layout = (struct go_layout){
 		.special_offset = 8,
 		.special_offset_size = row->special_offset_size,
@@ -74,6 +77,11 @@ void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_la
 		.gc_heap_goal = row->goal,
 		.gc_last_heap_goal = row->last_goal,
 		.gc_heap_marked = row->marked,
+		.gc_assist_time = assist,
+		.gc_dedicated_time = assist + 8,
+		.gc_fractional_time = assist + 16,
+		.gc_idle_time = assist + 24,
+		.gc_stack_scan = row->minor >= 18 ? row->live + 24 : -1,
 		/* These lie the same way to each other in every version. */
 		.work_cycles = cycles,
 		.work_maxprocs = cycles + 8,
@@ -87,6 +95,9 @@ void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_la
 		.work_user_forced = row->forced + shift,
 		.memstats_numgc = row->numgc,
 		.memstats_numforcedgc = row->numgc + 4,
+		/* Before numgc are two rings of 256 pauses. */
+		.memstats_pause_total = row->numgc - 4104,
+		.memstats_cpu_fraction = row->numgc + 8,
 		.mspan_start = 24,
 		.mspan_npages = 32,
 		.mspan_elemsize = row->elemsize,

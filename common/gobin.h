@@ -52,11 +52,13 @@ struct go_layout {
 	int m_g0, m_procid, m_curg;
 	/* gcController: heapLive is in memstats up to 1.16 */
 	int gc_heap_live, gc_heap_goal, gc_last_heap_goal, gc_heap_marked;
+	/* of the last cycle: CPU time of marking, and what was scanned of stacks (since 1.18) */
+	int gc_assist_time, gc_dedicated_time, gc_fractional_time, gc_idle_time, gc_stack_scan;
 	/* work (mgc.go) */
 	int work_cycles, work_t_sweep_term, work_t_mark, work_t_mark_term, work_t_end;
 	int work_heap0, work_heap1, work_heap2, work_user_forced, work_maxprocs;
 	/* memstats */
-	int memstats_numgc, memstats_numforcedgc;
+	int memstats_numgc, memstats_numforcedgc, memstats_pause_total, memstats_cpu_fraction;
 	/* mspan */
 	int mspan_start, mspan_npages, mspan_elemsize, mspan_spanclass;
 	bool from_dwarf;

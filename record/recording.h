@@ -43,10 +43,10 @@ struct recording {
 	char *journal; /* of --set-rate */
 	uint64_t started, deadline;
 	struct note_clock clock, noted; /* as last read, and as last written */
-	bool stop;    /* asked for by signal, time or a full disk */
-	bool ended;   /* every target has ended */
-	bool closing; /* the last heap dumps are being fetched */
-	bool abandon; /* and are not to be waited for */
+	bool stop;			/* asked for by signal, time or a full disk */
+	bool ended;			/* every target has ended */
+	bool closing;			/* the last heap dumps are being fetched */
+	bool abandon;			/* and are not to be waited for */
 	bool child_ended;
 	int child_status;      /* as waitpid has it */
 	struct error *failure; /* the first write that failed */

@@ -43,7 +43,10 @@
 #define HEAP(name, m)                                         \
 	GLOBAL_AT(name, "u64", "runtime.memstats", m, 0, 16), \
 		GLOBAL_AT(name, "u64", "runtime.gcController", m, 17, 0)
-#define WORK(name, type, m) GLOBAL_AT(name, type, "runtime.work", m, 0, 0)
+/* Of the last cycle, where its pacing is kept. */
+#define PACER(name, m, since) GLOBAL_AT(name, "s64", "runtime.gcController", m, since, 0)
+#define STATS(name, type, m)  GLOBAL_AT(name, type, "runtime.memstats", m, 0, 0)
+#define WORK(name, type, m)   GLOBAL_AT(name, type, "runtime.work", m, 0, 0)
 
 /*
  * Signatures and versions were read in src/runtime of Go 1.15.15, 1.19.8, 1.21.13, 1.22.12, 1.23.5,
@@ -93,14 +96,29 @@ const struct role_site role_sites[] = {
 	{.role = ROLE_GC_END,
 	 .event = "gc_end",
 	 .symbol = "runtime.mProf_Flush",
-	 .fields = {GLOBAL_AT("numgc", "u32", "runtime.memstats", memstats_numgc, 0, 0), CYCLE,
-		    WORK("sweep_term", "s64", work_t_sweep_term), WORK("mark", "s64", work_t_mark),
-		    WORK("mark_term", "s64", work_t_mark_term), WORK("end", "s64", work_t_end),
-		    WORK("heap0", "u64", work_heap0), WORK("heap1", "u64", work_heap1),
-		    WORK("heap2", "u64", work_heap2), HEAP("goal", gc_last_heap_goal),
-		    HEAP("next_goal", gc_heap_goal), WORK("forced", "u8", work_user_forced),
-		    WORK("procs", "s32", work_maxprocs), HEAP("live", gc_heap_live),
-		    GLOBAL("rate", "s64", "runtime.MemProfileRate")}},
+	 .fields = {STATS("numgc", "u32", memstats_numgc),
+		    CYCLE,
+		    WORK("sweep_term", "s64", work_t_sweep_term),
+		    WORK("mark", "s64", work_t_mark),
+		    WORK("mark_term", "s64", work_t_mark_term),
+		    WORK("end", "s64", work_t_end),
+		    WORK("heap0", "u64", work_heap0),
+		    WORK("heap1", "u64", work_heap1),
+		    WORK("heap2", "u64", work_heap2),
+		    HEAP("goal", gc_last_heap_goal),
+		    HEAP("next_goal", gc_heap_goal),
+		    WORK("forced", "u8", work_user_forced),
+		    WORK("procs", "s32", work_maxprocs),
+		    HEAP("live", gc_heap_live),
+		    GLOBAL("rate", "s64", "runtime.MemProfileRate"),
+		    PACER("assist", gc_assist_time, 0),
+		    PACER("dedicated", gc_dedicated_time, 0),
+		    PACER("fractional", gc_fractional_time, 0),
+		    PACER("idle", gc_idle_time, 0),
+		    PACER("stacks", gc_stack_scan, 18),
+		    STATS("pause_total", "u64", memstats_pause_total),
+		    STATS("cpu_fraction", "x64", memstats_cpu_fraction),
+		    STATS("numforced", "u32", memstats_numforcedgc)}},
 	/*
 	 * The background sweeper parks itself once everything is swept (mgcsweep.go bgsweep). Its
 	 * first call is not that but the wait for the first cycle.

@@ -34,7 +34,7 @@ struct role_field {
 	int since, until;   /* Go minor versions, inclusive; 0: no limit */
 };
 
-enum { ROLE_MAX_FIELDS = 20 };
+enum { ROLE_MAX_FIELDS = 32 };
 
 enum site_where {
 	SITE_ENTRY,	 /* the function's own arguments */

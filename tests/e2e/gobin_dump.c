@@ -123,6 +123,11 @@ static void print_layout(const struct go_layout *layout, bool source)
 	PRINT(gc_heap_goal);
 	PRINT(gc_last_heap_goal);
 	PRINT(gc_heap_marked);
+	PRINT(gc_assist_time);
+	PRINT(gc_dedicated_time);
+	PRINT(gc_fractional_time);
+	PRINT(gc_idle_time);
+	PRINT(gc_stack_scan);
 	PRINT(work_cycles);
 	PRINT(work_t_sweep_term);
 	PRINT(work_t_mark);
@@ -135,6 +140,8 @@ static void print_layout(const struct go_layout *layout, bool source)
 	PRINT(work_maxprocs);
 	PRINT(memstats_numgc);
 	PRINT(memstats_numforcedgc);
+	PRINT(memstats_pause_total);
+	PRINT(memstats_cpu_fraction);
 	PRINT(mspan_start);
 	PRINT(mspan_npages);
 	PRINT(mspan_elemsize);

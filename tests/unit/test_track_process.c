@@ -98,6 +98,19 @@ static void test_window(void **state)
 static void gc_end(struct bench *bench, uint64_t time, uint64_t number, uint64_t cycle)
 {
 	struct event event = event_at(EVENT_GC_END, time, PID);
+	double share = 0.125;
+	uint64_t bits;
+
+	memcpy(&bits, &share, sizeof(bits));
+	put(&event, FIELD_ASSIST, 100 * number);
+	put(&event, FIELD_DEDICATED, 20);
+	put(&event, FIELD_FRACTIONAL, 3);
+	put(&event, FIELD_IDLE, number == 2 ? UINT64_MAX : 7);
+	put(&event, FIELD_STACKS, 64);
+	/* 11, 12, ...: each cycle stops a little longer. */
+	put(&event, FIELD_PAUSE_TOTAL, number * 10 + number * (number + 1) / 2);
+	put(&event, FIELD_CPU_FRACTION, number == 2 ? bits : UINT64_MAX);
+	put(&event, FIELD_NUMFORCED, number / 2);
 
 	put(&event, FIELD_NUMGC, number);
 	put(&event, FIELD_CYCLE, raw_cycle(cycle));
@@ -167,6 +180,22 @@ static void test_gc_cycles(void **state)
 	assert_true(cycles[1].forced);
 	assert_false(cycles[0].forced);
 	assert_int_equal(cycles[1].procs, 2);
+	assert_true(cycles[0].has_cpu);
+	assert_int_equal(cycles[0].assist, 100);
+	assert_int_equal(cycles[0].background, 23);
+	assert_int_equal(cycles[0].idle, 7);
+	assert_int_equal(cycles[1].idle, 0); /* no time */
+	assert_int_equal(cycles[0].stacks, 64);
+	assert_int_equal(cycles[0].pause, 11);
+	assert_int_equal(cycles[1].pause, 12);
+	assert_int_equal(cycles[1].pause_total, 23);
+	assert_int_equal(cycles[1].forced_total, 1);
+	assert_true(cycles[1].runtime_cpu_share == 0.125);
+	assert_true(cycles[0].runtime_cpu_share == 0); /* no number */
+	/* Of two cycles only the sum is known, as one's end is lost. */
+	assert_false(cycles[2].has_cpu);
+	assert_int_equal(cycles[3].pause, 0);
+	assert_int_equal(cycles[3].pause_total, 50);
 	assert_int_equal(cycles[2].mark_term, 3079);
 	assert_int_equal(cycles[2].end, 0);
 	assert_int_equal(cycles[2].heap0, 4100);

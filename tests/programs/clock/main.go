@@ -1,15 +1,17 @@
 // Command clock prints the moment that gctrace counts its seconds from, as CLOCK_MONOTONIC shows it,
 // in nanoseconds: the truth about the alignment of a gctrace log. Then it makes garbage for a while,
-// at a pace that leaves collections some milliseconds apart.
+// at a pace that leaves collections some milliseconds apart, and says what the runtime itself has
+// counted of them.
 //
 // Go 1.23 and later link it with -ldflags=-checklinkname=0 only.
 package main
 
 import (
+	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"time"
 	_ "unsafe" // for go:linkname
@@ -36,6 +38,29 @@ func keep() {
 	kept = append(kept, new([64]byte))
 }
 
+// The account of a collection that ends in between would be half in one half of it.
+func report(mono, wall int64) {
+	var stats runtime.MemStats
+	var gc debug.GCStats
+	gc.PauseQuantiles = make([]time.Duration, 101)
+	debug.SetGCPercent(-1)
+	runtime.ReadMemStats(&stats)
+	debug.ReadGCStats(&gc)
+	pauses := stats.PauseNs[:]
+	if int(stats.NumGC) < len(pauses) {
+		pauses = pauses[:stats.NumGC]
+	}
+	encoder := json.NewEncoder(os.Stdout)
+	encoder.Encode(map[string]interface{}{
+		"program": "clock", "go": runtime.Version(), "pid": os.Getpid(),
+		"runtime_init_ns": runtimeInitTime, "mono_ns": mono, "wall_ns": wall,
+		"num_gc": stats.NumGC, "num_forced": stats.NumForcedGC,
+		"pause_total_ns": stats.PauseTotalNs, "pause_ns": pauses,
+		"gc_cpu_fraction": stats.GCCPUFraction, "gcstats_num": gc.NumGC,
+		"gcstats_pause_total_ns": gc.PauseTotal, "gcstats_pause_quantiles_ns": gc.PauseQuantiles,
+	})
+}
+
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to run")
 	heap := flag.String("heap", "", "heap dump at the end, after a collection, into this file")
@@ -60,9 +85,5 @@ func main() {
 		pprof.Lookup("heap").WriteTo(file, 0)
 		file.Close()
 	}
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	fmt.Printf("{\"program\":\"clock\",\"go\":%q,\"pid\":%d,\"runtime_init_ns\":%d,\"mono_ns\":%d,"+
-		"\"wall_ns\":%d,\"num_gc\":%d}\n", runtime.Version(), os.Getpid(), runtimeInitTime, mono, wall,
-		stats.NumGC)
+	report(mono, wall)
 }
