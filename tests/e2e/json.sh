@@ -38,7 +38,9 @@ documented=$(grep -o '^### `[a-z_]*' "$top/docs/json.md" | cut -d'`' -f2 | sort)
 same "every member of the top is described" "$documented" \
 	"$(get 'keys_unsorted[] | select(. != "schema_version")' | sort)"
 # Keys that stand for nothing but themselves are in backquotes in the description.
-same "every key is described" "" "$(get '[paths | .[] | strings] | unique[]' |
+same "every metric is explained" "" "$(get '.metrics | keys[]' |
+	while read -r key; do "$analyze" --list-metrics | grep -q "^  $key " || echo "$key"; done)"
+same "every key is described" "" "$(get 'del(.metrics[]) | [paths | .[] | strings] | unique[]' |
 	while read -r key; do grep -qF "\`$key\`" "$top/docs/json.md" || echo "$key"; done)"
 
 # --- Against perf

@@ -289,10 +289,10 @@ check_all() {
 	record_events "$plan.alloc" "$work/data" "$program" -n 20000 >"$work/facts"
 	nothing_lost "$name, all" "$work/data"
 	extract "$work/data" "$work/events"
-	# Next to nothing comes after the count was taken.
+	# What the runtime allocates after the count was taken depends on how long the end takes.
 	within "$name, all: an event for each allocation, beyond MemStats.Mallocs" \
 		"$(columns "$work/events" 'alloc_.*' size | awk -v n="$(fact mallocs)" '
-			$1 > 0 { m++ } END { print m - n }')" 0 4
+			$1 > 0 { m++ } END { print m - n }')" 0 40
 	# Once in the loop and once at the end of each goroutine; the caller is in the chain also where
 	# the compiler calls the allocator without a function of the runtime between.
 	same "$name, all: call chains hold the immediate caller" 20200 \

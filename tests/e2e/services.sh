@@ -77,7 +77,7 @@ load() {
 # Ends the process and waits for the recorder.
 end_of() {
 	kill -TERM "$1"
-	check "$cell: it ends" wait_for 20 sh -c "! kill -0 $1"
+	check "$cell: it ends" wait_for 90 sh -c "! kill -0 $1"
 }
 
 # agrees: what analyze says of the trace, the log and the dumps.
