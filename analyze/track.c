@@ -115,6 +115,8 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	case NOTE_LIMITS:
 		track_limits_note(track, time, &note->limits);
 		break;
+	case NOTE_NATIVE:
+		break;
 	}
 }
 

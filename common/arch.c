@@ -1,7 +1,12 @@
 #include "common/arch.h"
 
+#include <elf.h>
 #include <stddef.h>
 #include <stdio.h>
+
+#ifndef EM_LOONGARCH
+#define EM_LOONGARCH 258
+#endif
 
 /*
  * Sources. Register names: the regoffset_table of arch/ARCH/kernel/ptrace.c (Linux 6.1; LoongArch:
@@ -149,4 +154,18 @@ bool arch_emulates(const struct arch *arch, enum insn_kind kind)
 	const char *since = arch->emulated_since[kind];
 
 	return since && kernel_number(since) <= (first > oldest ? first : oldest);
+}
+
+enum go_arch arch_of_machine(uint16_t machine)
+{
+	switch (machine) {
+	case EM_X86_64:
+		return GO_ARCH_AMD64;
+	case EM_AARCH64:
+		return GO_ARCH_ARM64;
+	case EM_LOONGARCH:
+		return GO_ARCH_LOONG64;
+	default:
+		return GO_ARCH_UNKNOWN;
+	}
 }

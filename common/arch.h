@@ -63,6 +63,8 @@ struct arch {
 
 /* The table of an architecture; NULL for GO_ARCH_UNKNOWN. */
 const struct arch *arch_get(enum go_arch id);
+/* The architecture of an ELF file, by e_machine. */
+enum go_arch arch_of_machine(uint16_t machine);
 
 /* How Go code of this version passes arguments on this architecture. */
 enum go_abi arch_abi(const struct arch *arch, const struct go_version *version);

@@ -1,5 +1,6 @@
 #include "common/gobin.h"
 
+#include "common/arch.h"
 #include "common/dwarf_layout.h"
 #include "common/go_layout.h"
 #include "common/gobin_internal.h"
@@ -10,28 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef EM_LOONGARCH
-#define EM_LOONGARCH 258
-#endif
-
 /* The note that holds Go's own build id (cmd/link/internal/ld/elf.go, ELF_NOTE_GOBUILDID_TAG). */
 #define NOTE_GO_BUILD_ID 4
 
 #define OLDEST_MINOR 15
-
-static enum go_arch arch_of(uint16_t machine)
-{
-	switch (machine) {
-	case EM_X86_64:
-		return GO_ARCH_AMD64;
-	case EM_AARCH64:
-		return GO_ARCH_ARM64;
-	case EM_LOONGARCH:
-		return GO_ARCH_LOONG64;
-	default:
-		return GO_ARCH_UNKNOWN;
-	}
-}
 
 /* Each line with a tab before it, and none after the last: as `go version -m` prints them. */
 static char *indent(const char *modinfo)
@@ -77,7 +60,7 @@ static struct error *index_file(struct gobin *bin)
 				    "Go 1.15 and later are supported");
 	gobin_module_find(bin);
 	pclntab_index(&bin->pclntab);
-	bin->arch = arch_of(bin->file->machine);
+	bin->arch = arch_of_machine(bin->file->machine);
 	gobin_version_refine(bin);
 	bin->modinfo = indent(bin->buildinfo.modinfo ? bin->buildinfo.modinfo : "");
 	id = elf_file_note(bin->file, "Go", NOTE_GO_BUILD_ID, &len);

@@ -186,6 +186,22 @@ void note_put_limits(struct buffer *out, const struct note_limits *note)
 	put_string(out, note->control, NOTE_MAX_TEXT);
 }
 
+void note_put_native(struct buffer *out, const struct note_native *note)
+{
+	put_header(out, NOTE_NATIVE);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, note->every);
+	buffer_u64(out, note->whole_from);
+	buffer_u64(out, note->min_size);
+	put_string(out, note->path, NOTE_MAX_TEXT);
+}
+
+bool note_native_picks(uint32_t every, uint64_t pointer)
+{
+	/* Bit i is the sum of the bits i + 4, i + 12 and i + 20. */
+	return !((pointer >> 4 ^ pointer >> 12 ^ pointer >> 20) & (every - 1) & 0xff);
+}
+
 static void get_clock(struct cursor *c, struct note_clock *note)
 {
 	note->monotonic = cursor_u64(c);
@@ -352,6 +368,17 @@ static void get_limits(struct cursor *c, struct note_limits *note)
 	note->control = cursor_cstring(c);
 }
 
+static void get_native(struct cursor *c, struct note_native *note)
+{
+	note->pid = cursor_u32(c);
+	note->every = cursor_u32(c);
+	note->whole_from = cursor_u64(c);
+	note->min_size = cursor_u64(c);
+	note->path = cursor_cstring(c);
+	if (!note->every || note->every & (note->every - 1))
+		c->failed = true;
+}
+
 bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 {
 	struct cursor c = cursor_make(raw, len);
@@ -392,6 +419,9 @@ bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 		break;
 	case NOTE_LIMITS:
 		get_limits(&c, &note->limits);
+		break;
+	case NOTE_NATIVE:
+		get_native(&c, &note->native);
 		break;
 	default:
 		c.failed = true;

@@ -27,6 +27,7 @@ enum note_kind {
 	NOTE_GCTRACE = 7, /* struct note_gctrace */
 	NOTE_OWNERS = 8,  /* struct note_owners */
 	NOTE_LIMITS = 9,  /* struct note_limits */
+	NOTE_NATIVE = 12, /* struct note_native */
 };
 
 /* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
@@ -166,6 +167,21 @@ struct note_gctrace {
 	const char *text; /* without the newline */
 };
 
+/* How the C allocations of a process are recorded. */
+struct note_native {
+	uint32_t pid;
+	uint32_t every;	     /* one pointer of so many, a power of two, chosen by its bits */
+	uint64_t whole_from; /* chunks of this size and above are all recorded; 0: no exception */
+	uint64_t min_size;   /* usable bytes; smaller ones are left out */
+	const char *path;    /* of the allocator */
+};
+
+/*
+ * Whether a pointer is among those of which one in `every` is recorded: log2(every) sums of three
+ * of its bits each are even.
+ */
+bool note_native_picks(uint32_t every, uint64_t pointer);
+
 /* Encoders append header and body to out. A note must stay below 60,000 bytes. */
 void note_put_clock(struct buffer *out, const struct note_clock *note);
 void note_put_process(struct buffer *out, const struct note_process *note);
@@ -173,6 +189,7 @@ void note_put_bucket(struct buffer *out, const struct note_bucket *note);
 void note_put_table(struct buffer *out, const struct note_table *note);
 void note_put_rss(struct buffer *out, const struct note_rss *note);
 void note_put_text(struct buffer *out, const struct note_text *note);
+void note_put_native(struct buffer *out, const struct note_native *note);
 void note_put_gctrace(struct buffer *out, const struct note_gctrace *note);
 /* At most NOTE_OWNERS_MAX_RANGES. */
 void note_put_owners(struct buffer *out, const struct note_owners *note);
@@ -193,6 +210,7 @@ struct note {
 		struct note_gctrace gctrace;
 		struct note_owners owners; /* ranges are owned */
 		struct note_limits limits;
+		struct note_native native;
 	};
 };
 

@@ -1,5 +1,6 @@
 #include "record/check.h"
 
+#include "common/arch.h"
 #include "formats/xalloc.h"
 
 #include <errno.h>
@@ -186,22 +187,29 @@ static bool has_role(const struct plan *plan, enum probe_role role)
 	return false;
 }
 
-bool check_target(FILE *out, const struct target *target, const struct plan *plan)
+static bool check_arch(FILE *out, enum go_arch arch)
+{
+	bool same = strcmp(arch_name(arch), machine_arch()) == 0;
+
+	say(out, same, "its architecture", arch_name(arch),
+	    "record on a machine of that architecture");
+	return same;
+}
+
+static bool check_go(FILE *out, const struct target *target, const struct plan *plan)
 {
 	const struct go_version *version = gobin_version(target->bin);
 	enum heap_profiling profiling = gobin_heap_profiling(target->bin);
-	const char *arch = arch_name(gobin_arch(target->bin));
-	bool native = strcmp(arch, machine_arch()) == 0;
 	char *found = xasprintf("%s: %s%s%s%s", target->exe,
 				version->text[0] ? version->text : "Go, version deduced",
 				gobin_is_stripped(target->bin) ? ", stripped" : "",
 				gobin_is_pie(target->bin) ? ", position-independent" : "",
 				version->certain ? "" : ", version not certain");
-	bool births = has_role(plan, ROLE_BIRTH);
+	bool births = has_role(plan, ROLE_BIRTH), same;
 
 	say(out, true, "target", found, NULL);
 	free(found);
-	say(out, native, "its architecture", arch, "record on a machine of that architecture");
+	same = check_arch(out, gobin_arch(target->bin));
 	say(out, profiling != HEAP_PROFILING_DISABLED, "heap profiling",
 	    profiling == HEAP_PROFILING_LINKED ? "linked in"
 	    : profiling == HEAP_PROFILING_DISABLED
@@ -209,7 +217,29 @@ bool check_target(FILE *out, const struct target *target, const struct plan *pla
 		    : "cannot be told from the binary",
 	    "switch the sampler on from outside with --set-rate=524288, or import net/http/pprof");
 	say(out, births || plan->heap != HEAP_SAMPLED, "heap", plan->heap_reason, NULL);
+	return same;
+}
+
+static bool check_plain(FILE *out, const struct target *target)
+{
+	char *found = xasprintf("%s: not a Go program", target->exe);
+
+	say(out, true, "target", found, NULL);
+	free(found);
+	return check_arch(out, arch_of_machine(target->plain->machine));
+}
+
+bool check_target(FILE *out, const struct target *target, const struct plan *plan,
+		  const struct native *native)
+{
+	bool ok = target->bin ? check_go(out, target, plan) : check_plain(out, target);
+
 	for (size_t i = 0; i < plan->n_losses; i++)
 		fprintf(out, "     %-22s %s\n", "loss", plan->losses[i]);
-	return check_memory(out, target) && native;
+	if (native) {
+		say(out, true, "native allocations", native->file.path, NULL);
+		for (size_t i = 0; i < native->plan.n_losses; i++)
+			fprintf(out, "     %-22s %s\n", "loss", native->plan.losses[i]);
+	}
+	return check_memory(out, target) && ok;
 }

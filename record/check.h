@@ -1,6 +1,7 @@
 #ifndef GMT_RECORD_CHECK_H
 #define GMT_RECORD_CHECK_H
 
+#include "record/native.h"
 #include "record/plan.h"
 #include "record/target.h"
 
@@ -16,7 +17,8 @@
  * whether a default recording can work. */
 bool check_machine(FILE *out);
 
-/* A target: what the binary is and what its plan gives. */
-bool check_target(FILE *out, const struct target *target, const struct plan *plan);
+/* A target: what the binary is and what its plans give; native: of --native, else NULL. */
+bool check_target(FILE *out, const struct target *target, const struct plan *plan,
+		  const struct native *native);
 
 #endif

@@ -84,13 +84,8 @@ static void emit_text(struct recording *r, uint32_t pid, char *text)
 	free(text);
 }
 
-/* What was installed and what could not be, so that the trace explains itself. */
-void emit_plan(struct recording *r, size_t i)
+static void emit_probes(struct recording *r, uint32_t pid, const struct plan *plan)
 {
-	const struct plan *plan = &r->plans[i];
-	uint32_t pid = (uint32_t)r->targets[i].pid;
-
-	emit_text(r, pid, xasprintf("heap: %s", plan->heap_reason));
 	for (size_t k = 0; k < plan->n_probes; k++) {
 		const struct probe *probe = &plan->probes[k];
 
@@ -103,6 +98,34 @@ void emit_plan(struct recording *r, size_t i)
 	}
 	for (size_t k = 0; k < plan->n_losses; k++)
 		emit_text(r, pid, xasprintf("loss: %s", plan->losses[k]));
+}
+
+static void emit_native(struct recording *r, uint32_t pid, const struct native *native)
+{
+	struct buffer payload = {0};
+
+	note_put_native(&payload, &(struct note_native){
+					  .pid = pid,
+					  .every = (uint32_t)native->every,
+					  .whole_from = native->whole_from,
+					  .min_size = native->min_size,
+					  .path = native->file.path,
+				  });
+	emit_note(r, pid, watch_now(), &payload);
+	buffer_free(&payload);
+	emit_probes(r, pid, &native->plan);
+}
+
+/* What was installed and what could not be, so that the trace explains itself. */
+void emit_plan(struct recording *r, size_t i)
+{
+	const struct plan *plan = &r->plans[i];
+	uint32_t pid = (uint32_t)r->targets[i].pid;
+
+	emit_text(r, pid, xasprintf("heap: %s", plan->heap_reason));
+	emit_probes(r, pid, plan);
+	if (r->natives[i])
+		emit_native(r, pid, r->natives[i]);
 }
 
 void emit_remarks(struct recording *r)
@@ -205,7 +228,8 @@ void emit_symbols(struct recording *r)
 			.path = r->targets[i].exe,
 		};
 
-		id.id_len = (uint8_t)gobin_gnu_build_id(r->targets[i].bin, id.id);
+		if (r->targets[i].bin)
+			id.id_len = (uint8_t)gobin_gnu_build_id(r->targets[i].bin, id.id);
 		if (id.id_len)
 			perfdata_encode_build_ids(&build_ids, &id, 1);
 	}

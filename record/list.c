@@ -33,10 +33,12 @@ static void make_row(const struct gobin *bin, const struct probe *probe, char *r
 	struct gobin_function fn;
 	uint64_t offset = 0;
 
-	if (gobin_function(bin, probe->symbol, &fn))
+	if (bin && gobin_function(bin, probe->symbol, &fn))
 		offset = probe->address - fn.address;
 	row[0] = xstrdup(probe->event);
-	row[1] = xasprintf("%s+0x%llx", probe->symbol, (unsigned long long)offset);
+	row[1] = probe->is_return
+			 ? xasprintf("%s, return", probe->symbol)
+			 : xasprintf("%s+0x%llx", probe->symbol, (unsigned long long)offset);
 	row[2] = xasprintf("0x%llx", (unsigned long long)probe->file_offset);
 	row[3] = xstrdup(probe->instruction);
 	row[4] = xstrdup(placement_name(probe->placement));
@@ -60,7 +62,8 @@ static void print_details(FILE *out, const struct probe *probe)
 	if (probe->filter)
 		fprintf(out, "    filter: %s\n", probe->filter);
 	if (probe->callchain)
-		fprintf(out, "    with call chain\n");
+		fprintf(out, "    with call chain%s\n",
+			probe->user_stack ? " and the top of the stack" : "");
 	if (probe->loss)
 		fprintf(out, "    lost: %s\n", probe->loss);
 }
@@ -90,7 +93,7 @@ static void print_table(FILE *out, const struct gobin *bin, const struct plan *p
 	free(rows);
 }
 
-struct error *list_print(FILE *out, const struct gobin *bin, const struct plan *plan)
+static void print_program(FILE *out, const struct gobin *bin)
 {
 	const struct arch *arch = arch_get(gobin_arch(bin));
 	const struct go_version *version = gobin_version(bin);
@@ -100,13 +103,31 @@ struct error *list_print(FILE *out, const struct gobin *bin, const struct plan *
 		arch ? arch->name : "?", gobin_is_pie(bin) ? ", position-independent" : "",
 		gobin_is_stripped(bin) ? ", stripped" : "",
 		gobin_layout(bin)->from_dwarf ? "DWARF" : "the table of its version");
-	fprintf(out, "heap: %s: %s\n\n", heap_mode_name(plan->heap), plan->heap_reason);
+}
+
+/* bin: for the offsets of Go functions; NULL for C. */
+static void print_probes(FILE *out, const struct gobin *bin, const struct plan *plan)
+{
 	if (plan->n_probes)
 		print_table(out, bin, plan);
 	else
 		fprintf(out, "no probes\n");
 	for (size_t i = 0; i < plan->n_losses; i++)
 		fprintf(out, "%slost: %s\n", i ? "" : "\n", plan->losses[i]);
+}
+
+struct error *list_print(FILE *out, const struct gobin *bin, const struct plan *plan,
+			 const struct native *native)
+{
+	if (bin)
+		print_program(out, bin);
+	fprintf(out, "heap: %s: %s\n\n", heap_mode_name(plan->heap), plan->heap_reason);
+	print_probes(out, bin, plan);
+	if (native) {
+		fprintf(out, "\nnative: %s, %s\n\n", native->file.path,
+			native->has_headers ? "sizes from its chunks" : "sizes as asked for");
+		print_probes(out, NULL, &native->plan);
+	}
 	if (fflush(out) || ferror(out))
 		return error_errno(errno, "cannot write the list");
 	return NULL;

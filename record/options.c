@@ -2,6 +2,7 @@
 
 #include "common/arguments.h"
 #include "formats/xalloc.h"
+#include "record/native.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -27,7 +28,10 @@ const char options_help[] =
 	"      --set-rate BYTES switch Go's sampler on, or to this rate, from outside; put back "
 	"at\n"
 	"                       the end (this writes runtime.MemProfileRate in the program)\n"
-	"      --min-size BYTES with --heap=all: leave out smaller allocations, in the kernel\n"
+	"      --native[=N]     malloc and free of C code too, also of programs that are not Go;\n"
+	"                       one allocation of N, a power of two, with its free\n"
+	"      --min-size BYTES with --heap=all, --native: leave out smaller allocations, in the\n"
+	"                       kernel\n"
 	"      --every N        with --heap=all: record one allocation of N, in the kernel\n"
 	"      --gctrace[=FILE] run COMMAND with GODEBUG=gctrace=1 and keep the GC's lines, with\n"
 	"                       their times, in the trace (and in FILE); its standard error\n"
@@ -67,6 +71,7 @@ enum {
 	OPT_SET_RATE,
 	OPT_MIN_SIZE,
 	OPT_EVERY,
+	OPT_NATIVE,
 	OPT_GCTRACE,
 	OPT_PPROF,
 	OPT_FAULTS,
@@ -81,6 +86,7 @@ static const struct option long_options[] = {
 	{"set-rate", required_argument, NULL, OPT_SET_RATE},
 	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
 	{"every", required_argument, NULL, OPT_EVERY},
+	{"native", optional_argument, NULL, OPT_NATIVE},
 	{"gctrace", optional_argument, NULL, OPT_GCTRACE},
 	{"pprof", required_argument, NULL, OPT_PPROF},
 	{"faults", no_argument, NULL, OPT_FAULTS},
@@ -156,6 +162,16 @@ static struct error *parse_bytes(const char *option, const char *text, uint64_t 
 	return NULL;
 }
 
+static struct error *parse_native_every(const char *text, struct record_options *options)
+{
+	uint64_t number;
+
+	if (!argument_number(text, 1, NATIVE_MAX_EVERY, &number) || (number & (number - 1)))
+		return usage("--native", text, "not a power of two from 1 to 256");
+	options->native_every = number;
+	return NULL;
+}
+
 static struct error *parse_option(int opt, struct record_options *options)
 {
 	uint64_t number;
@@ -181,6 +197,9 @@ static struct error *parse_option(int opt, struct record_options *options)
 			return usage("--every", optarg, "not a number from 1 up");
 		options->every = number;
 		return NULL;
+	case OPT_NATIVE:
+		options->native = true;
+		return optarg ? parse_native_every(optarg, options) : NULL;
 	case OPT_GCTRACE:
 		if (optarg && !*optarg)
 			return usage("--gctrace", "=", "the name of the file is missing");
@@ -263,6 +282,7 @@ struct error *options_parse(int argc, char *argv[], struct record_options *optio
 	*options = (struct record_options){
 		.output = "trace.gmt",
 		.compression_level = 1,
+		.native_every = 1,
 		.argv = argv,
 	};
 	opterr = 0;

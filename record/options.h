@@ -21,9 +21,11 @@ struct record_options {
 	uint64_t duration_ms; /* 0: until the target ends or SIGINT */
 	enum heap_mode heap;
 	uint64_t set_rate;	    /* bytes; 0: the program's own rate stays */
-	uint64_t min_size;	    /* --heap=all: smallest allocation recorded */
+	uint64_t min_size;	    /* --heap=all, --native: smallest allocation recorded */
 	bool gctrace;		    /* take the gctrace lines out of the command's standard error */
 	const char *gctrace_file;   /* and append them here; NULL: nowhere */
+	bool native;		    /* the C library's malloc family */
+	uint64_t native_every;	    /* of which one allocation of so many; 1: every one */
 	uint64_t every;		    /* --heap=all: one of so many; 0 and 1: every one */
 	struct fetch_source *dumps; /* --pprof */
 	size_t n_dumps, cap_dumps;

@@ -24,13 +24,13 @@ const char *probe_role_name(enum probe_role role)
 		[ROLE_ALLOC] = "alloc",	      [ROLE_REFILL] = "refill",
 		[ROLE_LARGE] = "large",	      [ROLE_GO_CREATE] = "go_create",
 		[ROLE_GO_EXIT] = "go_exit",   [ROLE_HEAP_GROW] = "heap_grow",
-		[ROLE_SCAVENGE] = "scavenge",
+		[ROLE_SCAVENGE] = "scavenge", [ROLE_NATIVE] = "native",
 	};
 
 	return role < ROLE_COUNT ? names[role] : "?";
 }
 
-static void plan_add_loss(struct plan *plan, char *text)
+void plan_add_loss(struct plan *plan, char *text)
 {
 	plan->losses = xreallocarray(plan->losses, plan->n_losses + 1, sizeof(*plan->losses));
 	plan->losses[plan->n_losses++] = text;

@@ -25,6 +25,7 @@ enum probe_role {
 	ROLE_GO_EXIT,
 	ROLE_HEAP_GROW,
 	ROLE_SCAVENGE,
+	ROLE_NATIVE, /* the malloc family of the C library (record/native.h) */
 	ROLE_COUNT,
 };
 
@@ -47,9 +48,11 @@ struct probe {
 	char *reason; /* why there, one line */
 	struct probe_arg *args;
 	size_t n_args;
-	char *filter;	/* event filter ("kind == 4"), or NULL */
-	char *loss;	/* what cannot be had here, or NULL */
-	bool callchain; /* record the user call chain */
+	char *filter;	 /* event filter ("kind == 4"), or NULL */
+	char *loss;	 /* what cannot be had here, or NULL */
+	bool callchain;	 /* record the user call chain */
+	bool user_stack; /* and the stack pointer, the frame pointer and the top of the stack */
+	bool is_return;	 /* of the function that begins there */
 };
 
 struct plan {
@@ -70,6 +73,8 @@ struct plan_options {
 struct error *plan_make(const struct gobin *bin, const struct plan_options *options,
 			struct plan *plan);
 void plan_free(struct plan *plan);
+/* Adds to the losses a text, which it takes. */
+void plan_add_loss(struct plan *plan, char *text);
 /* Takes array fields out, for kernels before 4.20, which know none; says so in the losses. */
 void plan_drop_arrays(struct plan *plan);
 const char *probe_role_name(enum probe_role role);

@@ -189,8 +189,11 @@ static struct error *install_probe(struct probes *probes, const char *group,
 			       exe_ref, probe->file_offset, args);
 	struct error *err = probes_create(
 		probes,
-		tracefs_uprobe_alloc(group, probe->event, exe_ref, probe->file_offset, args), group,
-		probe->event, what, event);
+		probe->is_return ? tracefs_uretprobe_alloc(group, probe->event, exe_ref,
+							   probe->file_offset, args)
+				 : tracefs_uprobe_alloc(group, probe->event, exe_ref,
+							probe->file_offset, args),
+		group, probe->event, what, event);
 
 	free(what);
 	free(args);
@@ -199,6 +202,7 @@ static struct error *install_probe(struct probes *probes, const char *group,
 					 "without installing them");
 	(*event)->filter = probe->filter;
 	(*event)->callchain = probe->callchain;
+	(*event)->user_stack = probe->user_stack;
 	return NULL;
 }
 

@@ -34,7 +34,8 @@ struct trace_event {
 	bool callchain;
 	bool has_address; /* the sample has a data address */
 	bool exclude_user, exclude_kernel;
-	bool is_extra; /* the user asked for it */
+	bool is_extra;	 /* the user asked for it */
+	bool user_stack; /* with registers and the top of the stack */
 };
 
 struct probes;

@@ -454,6 +454,7 @@ static void recording_free(struct recording *r)
 		}
 		target_close(&r->targets[i]);
 		plan_free(&r->plans[i]);
+		native_free(r->natives[i]);
 	}
 	fetch_free(r->fetch);
 	close_stderr(r);
@@ -465,6 +466,7 @@ static void recording_free(struct recording *r)
 	free(r->arrays);
 	free(r->targets);
 	free(r->plans);
+	free(r->natives);
 	free(r->watches);
 	free(r->biases);
 	free(r->journal);
@@ -522,7 +524,7 @@ struct error *recorder_list(const struct record_options *options, int *status)
 	*status = EXIT_RECORD_FAILED;
 	err = setup_targets(&r, status);
 	for (size_t i = 0; i < r.n_targets && !err; i++)
-		err = list_print(stdout, r.targets[i].bin, &r.plans[i]);
+		err = list_print(stdout, r.targets[i].bin, &r.plans[i], r.natives[i]);
 	recording_free(&r);
 	if (!err)
 		*status = 0;
@@ -539,7 +541,7 @@ struct error *recorder_check(const struct record_options *options, int *status)
 	if (options->command || options->n_pids)
 		err = setup_targets(&r, status);
 	for (size_t i = 0; i < r.n_targets && !err; i++)
-		ok = check_target(stdout, &r.targets[i], &r.plans[i]) && ok;
+		ok = check_target(stdout, &r.targets[i], &r.plans[i], r.natives[i]) && ok;
 	recording_free(&r);
 	if (!err && ok)
 		*status = 0;

@@ -11,6 +11,7 @@
 #include "formats/note.h"
 #include "formats/perfdata.h"
 #include "record/fetch.h"
+#include "record/native.h"
 #include "record/options.h"
 #include "record/probes.h"
 #include "record/session.h"
@@ -27,7 +28,8 @@ struct recording {
 	const struct record_options *options;
 	const struct log *log;
 	struct target *targets;
-	struct plan *plans; /* by target */
+	struct plan *plans;	 /* by target */
+	struct native **natives; /* by target: --native; else NULL each */
 	struct watch **watches;
 	uint64_t *biases;
 	size_t n_targets;

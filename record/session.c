@@ -3,6 +3,7 @@
 #include "formats/note.h"
 #include "formats/xalloc.h"
 
+#include <asm/perf_regs.h>
 #include <errno.h>
 #include <internal/evsel.h>
 #include <internal/mmap.h>
@@ -24,6 +25,23 @@
 	 PERF_SAMPLE_CPU | PERF_SAMPLE_RAW)
 
 /* Ring size: 8 MiB per CPU, 128 MiB in all, and never below 256 KiB per CPU. */
+/*
+ * What a stack is unwound from: stack and frame pointer and the instruction, by the numbers of
+ * arch/ARCH/include/uapi/asm/perf_regs.h, and the top of the stack. Copying it is cheap beside the
+ * breakpoint; a kilobyte holds the frames of most C code from malloc up.
+ */
+#if defined(__x86_64__)
+#define USER_REGS (1ull << PERF_REG_X86_BP | 1ull << PERF_REG_X86_SP | 1ull << PERF_REG_X86_IP)
+#elif defined(__aarch64__)
+#define USER_REGS \
+	(1ull << PERF_REG_ARM64_X29 | 1ull << PERF_REG_ARM64_SP | 1ull << PERF_REG_ARM64_PC)
+#elif defined(__loongarch__)
+#define USER_REGS                                                        \
+	(1ull << PERF_REG_LOONGARCH_PC | 1ull << PERF_REG_LOONGARCH_R3 | \
+	 1ull << PERF_REG_LOONGARCH_R22)
+#endif
+#define USER_STACK_BYTES 1024
+
 #define RING_BYTES	 (8ul << 20)
 #define RINGS_BYTES	 (128ul << 20)
 #define RING_BYTES_LEAST (256ul << 10)
@@ -88,6 +106,11 @@ static struct perf_event_attr trace_attr(const struct session_options *options,
 	if (event->callchain) {
 		attr.sample_type |= PERF_SAMPLE_CALLCHAIN;
 		attr.exclude_callchain_kernel = 1;
+	}
+	if (event->user_stack) {
+		attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
+		attr.sample_regs_user = USER_REGS;
+		attr.sample_stack_user = USER_STACK_BYTES;
 	}
 	return attr;
 }

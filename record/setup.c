@@ -38,6 +38,49 @@ static enum heap_mode wanted_heap(const struct record_options *options)
 	return options->heap == HEAP_AUTO && options->set_rate ? HEAP_SAMPLED : options->heap;
 }
 
+/*
+ * What is not Go has no heap to sample, and is recorded for its C allocations and nothing else; a
+ * Go program without C code for its heap alone.
+ */
+static struct error *setup_plan(struct recording *r, size_t i)
+{
+	const struct record_options *options = r->options;
+	struct target *target = &r->targets[i];
+	struct plan *plan = &r->plans[i];
+	struct error *err = target_open_bin(target), *native_err = NULL;
+
+	if (err && !options->native)
+		return err;
+	if (err) {
+		plan->heap = HEAP_OFF;
+		plan->heap_reason = xasprintf("not a Go program: %s", error_message(err));
+		error_free(err);
+		TRY(target_open_plain(target));
+	} else {
+		TRY(plan_make(target->bin,
+			      &(struct plan_options){
+				      .heap = wanted_heap(options),
+				      .min_size = options->min_size,
+			      },
+			      plan));
+	}
+	if (options->native)
+		native_err = native_plan(target,
+					 &(struct native_options){
+						 .every = options->native_every,
+						 .min_size = options->min_size,
+					 },
+					 &r->natives[i]);
+	if (native_err && target->bin) {
+		plan_add_loss(plan, xasprintf("--native: %s", error_message(native_err)));
+		if (r->log)
+			log_warn(r->log, "--native: %s", error_message(native_err));
+		error_free(native_err);
+		native_err = NULL;
+	}
+	return native_err;
+}
+
 struct error *setup_targets(struct recording *r, int *status)
 {
 	const struct record_options *options = r->options;
@@ -45,6 +88,7 @@ struct error *setup_targets(struct recording *r, int *status)
 	r->n_targets = options->command ? 1 : options->n_pids;
 	r->targets = xcalloc(r->n_targets, sizeof(*r->targets));
 	r->plans = xcalloc(r->n_targets, sizeof(*r->plans));
+	r->natives = xcalloc(r->n_targets, sizeof(struct native *));
 	r->watches = xcalloc(r->n_targets, sizeof(struct watch *));
 	r->biases = xcalloc(r->n_targets, sizeof(*r->biases));
 	for (size_t i = 0; i < r->n_targets; i++)
@@ -56,13 +100,7 @@ struct error *setup_targets(struct recording *r, int *status)
 			TRY(target_find_command(options->command, target, status));
 		else
 			TRY(target_attach(options->pids[i], target));
-		TRY(target_open_bin(target));
-		TRY(plan_make(target->bin,
-			      &(struct plan_options){
-				      .heap = wanted_heap(options),
-				      .min_size = options->min_size,
-			      },
-			      &r->plans[i]));
+		TRY(setup_plan(r, i));
 	}
 	return NULL;
 }
@@ -98,6 +136,16 @@ static bool has_probes_already(const struct recording *r, size_t i)
 {
 	for (size_t j = 0; j < i; j++) {
 		if (same_file(r->targets[j].exe_fd, r->targets[i].exe_fd))
+			return true;
+	}
+	return false;
+}
+
+/* The same for a library that several of them map. */
+static bool has_native_probes_already(const struct recording *r, size_t i)
+{
+	for (size_t j = 0; j < i; j++) {
+		if (r->natives[j] && same_file(r->natives[j]->file.fd, r->natives[i]->file.fd))
 			return true;
 	}
 	return false;
@@ -142,6 +190,8 @@ struct error *setup_events(struct recording *r)
 		if (!has_probes_already(r, i))
 			TRY(probes_install(r->probes, &r->plans[i], r->targets[i].exe_ref,
 					   r->options->every));
+		if (r->natives[i] && !has_native_probes_already(r, i))
+			TRY(probes_install(r->probes, &r->natives[i]->plan, r->natives[i]->ref, 1));
 	}
 	add_memory_calls(r);
 	TRY(extra_events_install(r->probes, &r->options->extra, r->log));

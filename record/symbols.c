@@ -92,9 +92,9 @@ static void resolve_started(struct collector *c, struct process *process)
 	for (size_t i = 0; i < options->n_targets && !process->bin; i++) {
 		const struct target *t = &options->targets[i];
 
-		if (mappings_same_program(c->mappings, t->bin, (uint32_t)t->pid,
-					  options->load_biases[i], process->pid,
-					  &process->load_bias))
+		if (t->bin && mappings_same_program(c->mappings, t->bin, (uint32_t)t->pid,
+						    options->load_biases[i], process->pid,
+						    &process->load_bias))
 			process->bin = t->bin;
 	}
 	while (process->bin && map_next(&process->seen, &position, &address, &value))

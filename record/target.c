@@ -20,8 +20,7 @@
 /* Characters that a path may have in a probe definition without confusing its parser. */
 #define PLAIN_PATH "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+,"
 
-/* A path for the kernel: the readable one where it is plain and leads to the same file. */
-static char *kernel_path(const char *path, int fd)
+char *target_kernel_path(const char *path, int fd)
 {
 	struct stat by_path, by_fd;
 
@@ -54,7 +53,7 @@ static bool try_executable(const char *path, struct target *target, int *errnum)
 	target->exe = realpath(path, NULL);
 	if (!target->exe)
 		target->exe = xstrdup(path);
-	target->exe_ref = kernel_path(target->exe, target->exe_fd);
+	target->exe_ref = target_kernel_path(target->exe, target->exe_fd);
 	return true;
 }
 
@@ -107,6 +106,14 @@ struct error *target_open_bin(struct target *target)
 	return error_remedy(err,
 			    "give the Go program itself, not a script that starts it; or attach to "
 			    "it with -p PID");
+}
+
+struct error *target_open_plain(struct target *target)
+{
+	return error_remedy(
+		error_context(elf_file_open(target->exe_ref, &target->plain), "%s", target->exe),
+		"give the program itself, not a script that starts it; or attach to it "
+		"with -p PID");
 }
 
 /* The child: waits for the word, then becomes the command. Never returns. */
@@ -215,8 +222,24 @@ struct error *target_attach(pid_t pid, struct target *target)
 		return error_remedy(error_errno(errno, "process %d: cannot open %s", pid, exe),
 				    "run record as root");
 	target->exe = xstrdup(exe);
-	target->exe_ref = kernel_path(exe, target->exe_fd);
+	target->exe_ref = target_kernel_path(exe, target->exe_fd);
 	return NULL;
+}
+
+static uint64_t load_bias(const struct target *target, uint64_t start, uint64_t offset)
+{
+	const struct elf_file *plain = target->plain;
+
+	if (target->bin)
+		return gobin_load_bias(target->bin, start, offset);
+	for (size_t i = 0; plain && i < plain->n_segments; i++) {
+		const struct elf_segment *segment = &plain->segments[i];
+
+		if (segment->executable && offset + 4096 > segment->offset &&
+		    offset < segment->offset + segment->file_size)
+			return start - offset - (segment->address - segment->offset);
+	}
+	return start - offset;
 }
 
 bool target_load_bias(const struct target *target, uint64_t *bias)
@@ -242,7 +265,7 @@ bool target_load_bias(const struct target *target, uint64_t *bias)
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64, &start,
 			   &end, perms, &offset, &major, &minor, &inode) == 7 &&
 		    perms[2] == 'x' && inode == st.st_ino) {
-			*bias = gobin_load_bias(target->bin, start, offset);
+			*bias = load_bias(target, start, offset);
 			found = true;
 		}
 	}
@@ -314,6 +337,7 @@ void target_close(struct target *target)
 		close(target->exe_fd);
 	if (target->bin)
 		gobin_close(target->bin);
+	elf_file_close(target->plain);
 	free(target->exe);
 	free(target->exe_ref);
 	target_init(target);

@@ -1,6 +1,7 @@
 #ifndef GMT_RECORD_TARGET_H
 #define GMT_RECORD_TARGET_H
 
+#include "common/elf_file.h"
 #include "common/gobin.h"
 #include "formats/error.h"
 
@@ -15,9 +16,10 @@ struct target {
 	char *exe;     /* the executable's path as the user would name it */
 	int exe_fd;    /* open on the executable itself, whatever its path leads to */
 	char *exe_ref; /* a path by which the kernel finds the same file: exe, or /proc/self/fd/N */
-	struct gobin *bin;
-	int release_fd; /* command mode: a byte written here lets the child exec; else -1 */
-	int exec_fd;	/* command mode: closed by exec, or carries its errno; else -1 */
+	struct gobin *bin;	/* NULL: not a Go program */
+	struct elf_file *plain; /* such a program's file; else NULL */
+	int release_fd;		/* command mode: a byte written here lets the child exec; else -1 */
+	int exec_fd;		/* command mode: closed by exec, or carries its errno; else -1 */
 };
 
 /* Exit statuses as a shell has them. */
@@ -50,6 +52,15 @@ struct error *target_attach(pid_t pid, struct target *target);
 
 /* Opens the executable as a Go binary, with errors that name the remedy. */
 struct error *target_open_bin(struct target *target);
+
+/* Opens the executable as a program of any language. Error: it is no ELF file. */
+struct error *target_open_plain(struct target *target);
+
+/*
+ * A path by which the kernel finds an open file, to be freed: the readable one where it is plain
+ * and leads to the same file, else one through the descriptor.
+ */
+char *target_kernel_path(const char *path, int fd);
 
 /* The load bias of the executable in the running process; false where it is not mapped. */
 bool target_load_bias(const struct target *target, uint64_t *bias);

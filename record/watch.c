@@ -116,13 +116,15 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 		.start_time = target_start_time(target),
 		.attached = target->attached,
 		.exe = target->exe,
-		.go_version = gobin_version(target->bin)->text,
+		.go_version = target->bin ? gobin_version(target->bin)->text : "",
 	};
 	if (!target_load_bias(target, &w->process.load_bias)) {
 		log_warn(log, "%s: not found in the maps of process %d; side readings are left out",
 			 target->exe, target->pid);
 		return w;
 	}
+	if (!target->bin)
+		return w;
 	err = memory_open(target->pid, &w->memory);
 	if (err) {
 		log_warn(log, "%s; the bucket table is left out", error_message(err));

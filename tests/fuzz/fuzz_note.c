@@ -36,6 +36,9 @@ static void encode(struct buffer *out, const struct note *note)
 	case NOTE_LIMITS:
 		note_put_limits(out, &note->limits);
 		break;
+	case NOTE_NATIVE:
+		note_put_native(out, &note->native);
+		break;
 	}
 }
 

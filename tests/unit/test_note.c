@@ -195,6 +195,46 @@ static void test_text(void **state)
 	buffer_free(&buf);
 }
 
+static void test_native(void **state)
+{
+	struct note_native native = {
+		.pid = 9, .every = 16, .whole_from = 16384, .min_size = 64, .path = "/lib/libc"};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_native(&buf, &native);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	assert_int_equal(note.kind, NOTE_NATIVE);
+	assert_int_equal(note.native.pid, 9);
+	assert_int_equal(note.native.every, 16);
+	assert_int_equal(note.native.whole_from, 16384);
+	assert_int_equal(note.native.min_size, 64);
+	assert_string_equal(note.native.path, native.path);
+	for (size_t len = 0; len < buf.len; len++)
+		assert_false(note_decode(buf.data, len, false, &note));
+	buf.len = 0;
+	native.every = 3;
+	note_put_native(&buf, &native);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	buffer_free(&buf);
+}
+
+/* Of pointers one step apart, whatever the step, as many are picked as there should be. */
+static void test_native_picks(void **state)
+{
+	(void)state;
+	for (uint32_t every = 1; every <= 256; every *= 2) {
+		for (uint64_t step = 16; step <= 1 << 20; step = step * 3 + 16) {
+			size_t picked = 0;
+
+			for (uint64_t i = 0; i < 65536; i++)
+				picked += note_native_picks(every, 0x7f0000000010 + i * step);
+			assert_in_range(picked, 65536 / every * 4 / 5, 65536 / every * 5 / 4);
+		}
+	}
+}
+
 static void test_gctrace(void **state)
 {
 	struct note_gctrace gctrace = {.pid = 9,
@@ -458,6 +498,8 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_rss),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_native),
+		cmocka_unit_test(test_native_picks),
 		cmocka_unit_test(test_gctrace),
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_owners_from_later),

@@ -75,7 +75,8 @@ static void test_table(void **state)
 
 		for (const struct role_site *s = role_sites; s->symbol; s++)
 			sites += s->role == (enum probe_role)role;
-		assert_true(sites > 0);
+		/* C functions have a table of their own. */
+		assert_true(sites > 0 || role == ROLE_NATIVE);
 		assert_string_not_equal(probe_role_name((enum probe_role)role), "?");
 	}
 	for (const struct role_site *s = role_sites; s->symbol; s++) {
@@ -298,7 +299,7 @@ static void test_list(void **state)
 	FILE *out = open_memstream(&text, &len);
 
 	(void)state;
-	assert_null(list_print(out, bin, &plan));
+	assert_null(list_print(out, bin, &plan, NULL));
 	fclose(out);
 	assert_non_null(strstr(text, " for arm64"));
 	for (size_t i = 0; i < plan.n_probes; i++) {
@@ -309,7 +310,7 @@ static void test_list(void **state)
 	free(text);
 	out = fopen("/dev/full", "w");
 	if (out) {
-		struct error *err = list_print(out, bin, &plan);
+		struct error *err = list_print(out, bin, &plan, NULL);
 
 		assert_non_null(err);
 		error_free(err);

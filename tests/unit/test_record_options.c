@@ -72,6 +72,22 @@ static void test_gctrace(void **state)
 	assert_string_equal(options.gctrace_file, "gc.log");
 }
 
+static void test_native(void **state)
+{
+	char plain[] = "record --native -p 1", thinned[] = "record --native=16 -- prog";
+	struct record_options options;
+
+	(void)state;
+	assert_null(parse(&options, plain));
+	assert_true(options.native);
+	assert_int_equal(options.native_every, 1);
+	options_free(&options);
+	assert_null(parse(&options, thinned));
+	assert_true(options.native);
+	assert_int_equal(options.native_every, 16);
+	assert_string_equal(options.command[0], "prog");
+}
+
 static void test_pprof(void **state)
 {
 	char line[] = "record --pprof http://a:1/heap?gc=1@30s --pprof https://u@b/heap -p 1";
@@ -93,6 +109,9 @@ static void test_refusals(void **state)
 		"record",
 		"record -p 1 -- prog",
 		"record -p x",
+		"record --native=3 -p 1",
+		"record --native=512 -p 1",
+		"record --native= -p 1",
 		"record -p 1,,x",
 		"record -p -3",
 		"record -p 0",
@@ -148,9 +167,10 @@ static void test_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command),	 cmocka_unit_test(test_pids),
-		cmocka_unit_test(test_gctrace),	 cmocka_unit_test(test_pprof),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_command),	  cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_gctrace),	  cmocka_unit_test(test_native),
+		cmocka_unit_test(test_pprof),	  cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_durations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
