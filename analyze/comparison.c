@@ -9,8 +9,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* Sites with fewer samples on both sides together do not tell how much counts vary. */
+/* Sites with fewer samples on both sides together do not tell how much counts vary; nor do fewer
+ * sites than that. */
 #define ENOUGH_BIRTHS 10
+#define ENOUGH_SITES  5
 /* The median of the square of a standard normal deviate. */
 #define MEDIAN_SQUARE 0.4549
 
@@ -186,14 +188,74 @@ static void sum_up(struct comparison *comparison)
 	}
 }
 
-/* Deviation of the count now from what the shares before and now together let expect. */
+static bool on_both_sides(const struct comparison_row *row)
+{
+	return row->before.births > 0 && row->now.births > 0;
+}
+
+struct weighted {
+	double value, weight;
+};
+
+static int compare_weighted(const void *a, const void *b)
+{
+	double left = ((const struct weighted *)a)->value;
+	double right = ((const struct weighted *)b)->value;
+
+	return (left > right) - (left < right);
+}
+
+/* The value at which half of the weight is reached; 0 where there is none. */
+static double weighted_median(struct weighted *items, size_t n)
+{
+	double all = 0, sum = 0;
+
+	if (!n)
+		return 0;
+	qsort(items, n, sizeof(*items), compare_weighted);
+	for (size_t i = 0; i < n; i++)
+		all += items[i].weight;
+	for (size_t i = 0; i < n; i++) {
+		sum += items[i].weight;
+		if (2 * sum >= all)
+			return items[i].value;
+	}
+	return items[n - 1].value;
+}
+
+/* A ratio is known as well as the smaller of its counts. */
+static double find_work(const struct comparison *comparison)
+{
+	struct weighted *ratios = xcalloc(comparison->n_rows + 1, sizeof(*ratios));
+	double work, before = comparison->before.births, now = comparison->now.births;
+	size_t n = 0;
+
+	for (size_t i = 0; i < comparison->n_rows; i++) {
+		const struct comparison_row *row = &comparison->rows[i];
+
+		if (on_both_sides(row))
+			ratios[n++] = (struct weighted){
+				row->now.births / row->before.births,
+				1 / (1 / row->now.births + 1 / row->before.births)};
+	}
+	work = weighted_median(ratios, n);
+	free(ratios);
+	if (work > 0)
+		return work;
+	return before > 0 && now > 0 ? now / before : 0;
+}
+
+/* What part of a site's samples is expected to be of now; 0 where nothing can be expected. */
+static double expected_part(const struct comparison *comparison)
+{
+	return comparison->work / (1 + comparison->work);
+}
+
 static double deviation(const struct comparison *comparison, const struct comparison_row *row)
 {
-	double n = row->before.births + row->now.births;
-	double all = comparison->before.births + comparison->now.births;
-	double p = all > 0 ? comparison->now.births / all : 0;
+	double n = row->before.births + row->now.births, p = expected_part(comparison);
 
-	return n > 0 && p > 0 && p < 1 ? (row->now.births - n * p) / sqrt(n * p * (1 - p)) : 0;
+	return n > 0 && p > 0 ? (row->now.births - n * p) / sqrt(n * p * (1 - p)) : 0;
 }
 
 static double find_dispersion(const struct comparison *comparison)
@@ -205,23 +267,22 @@ static double find_dispersion(const struct comparison *comparison)
 		const struct comparison_row *row = &comparison->rows[i];
 		double z = deviation(comparison, row);
 
-		if (row->before.births + row->now.births >= ENOUGH_BIRTHS)
+		if (on_both_sides(row) && row->before.births + row->now.births >= ENOUGH_BIRTHS)
 			squares[n++] = z * z;
 	}
-	median = stats_quantile(squares, n, 0.5);
+	median = n >= ENOUGH_SITES ? stats_quantile(squares, n, 0.5) : 0;
 	free(squares);
 	return fmax(1, median / MEDIAN_SQUARE);
 }
 
-/* Two-sided: by chance, such a share of what was allocated. */
-static double share_p_value(const struct comparison *comparison, const struct comparison_row *row)
+/* Two-sided: by chance, such a count for the work done. */
+static double count_p_value(const struct comparison *comparison, const struct comparison_row *row)
 {
 	double n = (row->before.births + row->now.births) / comparison->dispersion;
 	double k = row->now.births / comparison->dispersion;
-	double all = comparison->before.births + comparison->now.births;
-	double p = all > 0 ? comparison->now.births / all : 0, high, low;
+	double p = expected_part(comparison), high, low;
 
-	if (n <= 0 || p <= 0 || p >= 1)
+	if (n <= 0 || p <= 0)
 		return 1;
 	high = stats_binomial_tail(k, n, p);
 	low = stats_binomial_tail(n - k, n, 1 - p);
@@ -247,11 +308,11 @@ static void test_rows(struct comparison *comparison)
 
 	for (size_t i = 0; i < comparison->n_rows; i++) {
 		struct comparison_row *row = &comparison->rows[i];
-		double share = share_p_value(comparison, row), growth = growth_p_value(row);
+		double count = count_p_value(comparison, row), growth = growth_p_value(row);
 
 		/* Two tests of one site: the better one counts double. */
-		row->grows = growth < share;
-		row->p_value = p[i] = fmin(1, 2 * fmin(share, growth));
+		row->grows = growth < count;
+		row->p_value = p[i] = fmin(1, 2 * fmin(count, growth));
 	}
 	stats_benjamini_hochberg(p, comparison->n_rows, q);
 	for (size_t i = 0; i < comparison->n_rows; i++)
@@ -262,10 +323,8 @@ static void test_rows(struct comparison *comparison)
 
 static void name_change(const struct comparison *comparison, struct comparison_row *row)
 {
-	double before = comparison->before.bytes, now = comparison->now.bytes;
-
-	if (row->before.bytes > 0 && before > 0 && now > 0)
-		row->ratio = row->now.bytes / now / (row->before.bytes / before);
+	if (row->before.bytes > 0 && comparison->work > 0)
+		row->ratio = row->now.bytes / row->before.bytes / comparison->work;
 	if (row->q_value > COMPARISON_Q)
 		row->change = CHANGE_SAME;
 	else if (row->grows)
@@ -300,6 +359,7 @@ static int compare_rows(const void *a, const void *b)
 void comparison_finish(struct comparison *comparison)
 {
 	sum_up(comparison);
+	comparison->work = find_work(comparison);
 	comparison->dispersion = find_dispersion(comparison);
 	test_rows(comparison);
 	for (size_t i = 0; i < comparison->n_rows; i++)

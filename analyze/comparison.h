@@ -6,12 +6,14 @@
  * new or gone, and whether that is more than chance. Sites are told by their kind and the functions
  * of their stacks: lines and addresses are not the same from one build to the next.
  *
- * Two recordings differ in length and in load. Rates are by time; the test is by work: the share
- * of a site in all samples before and now, as two Poisson counts with the sum given (Przyborowski
- * and Wilenski 1940, Biometrika 31). Programs allocate in bursts, so counts vary more than Poisson
- * counts do; by how much is taken from the sites themselves, most of which have not changed (the
- * median of their squared deviations, as in genomic control: Devlin and Roeder 1999, Biometrics
- * 55). False discovery over all sites is controlled.
+ * Two recordings differ in length and in load. Rates are by time; the test is by work: by how much
+ * more was done now is taken from the sites that both have (the weighted median of their ratios, as
+ * in Anders and Huber 2010, Genome Biology 11), so that one site that allocates more does not make
+ * all others allocate less. Given that, a site's samples before and now are two Poisson counts with
+ * the sum given (Przyborowski and Wilenski 1940, Biometrika 31). Programs allocate in bursts, so
+ * counts vary more than Poisson counts do; by how much is taken from the sites themselves, most
+ * of which have not changed (the median of their squared deviations, as in genomic control: Devlin
+ * and Roeder 1999, Biometrics 55). False discovery over all sites is controlled.
  */
 
 #include "analyze/expression.h"
@@ -39,7 +41,7 @@ struct comparison_side {
 struct comparison_row {
 	char *kind, *function, *file, *stack;
 	struct comparison_side before, now;
-	double ratio; /* of its shares in all bytes, now over before; 0 where it is gone or new */
+	double ratio; /* of bytes for the same work, now over before; 0 where it is gone or new */
 	double p_value, q_value;
 	enum comparison_change change;
 	bool grows; /* what changed is the growth of what is live */
@@ -54,6 +56,7 @@ struct comparison_total {
 
 struct comparison {
 	struct comparison_total before, now;
+	double work;		     /* done now, over that before */
 	double dispersion;	     /* by how much counts vary more than Poisson counts */
 	struct comparison_row *rows; /* significant ones first, the largest difference first */
 	size_t n_rows, cap_rows;

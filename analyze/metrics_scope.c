@@ -274,7 +274,7 @@ static const struct field row_fields[] = {
 	[ROW_ALLOC_RATE] = {"alloc_rate", FIELD_RATE, "bytes allocated over time"},
 	[ROW_ALLOC_RATE_BEFORE] = {"alloc_rate_before", FIELD_RATE, "the same in the baseline"},
 	[ROW_RATIO] = {"ratio", FIELD_COUNT_OF,
-		       "its share of all that was allocated, over that in the baseline"},
+		       "bytes allocated for the same work, over those in the baseline"},
 	[ROW_Q] = {"q", FIELD_COUNT_OF,
 		   "that chance alone makes the change (false discovery rate)"},
 	[ROW_FIELDS] = {NULL, FIELD_COUNT_OF, NULL},

@@ -72,7 +72,7 @@ static void put_row(struct json *json, const struct comparison_row *row)
 	json_string(json, "stack", row->stack);
 	put_side(json, "before", &row->before);
 	put_side(json, "now", &row->now);
-	json_number(json, "share_ratio", row->ratio > 0 ? row->ratio : NAN);
+	json_number(json, "work_ratio", row->ratio > 0 ? row->ratio : NAN);
 	json_number(json, "p_value", row->p_value);
 	json_number(json, "q_value", row->q_value);
 	json_end(json);
@@ -90,6 +90,7 @@ static void put_comparison(struct json_report *report)
 	json_object(json, "comparison");
 	put_total(json, "before", &comparison->before);
 	put_total(json, "now", &comparison->now);
+	json_number(json, "work", comparison->work > 0 ? comparison->work : NAN);
 	json_number(json, "dispersion", comparison->dispersion);
 	json_array(json, "sites");
 	for (size_t i = 0; i < comparison->n_rows; i++)

@@ -16,14 +16,15 @@ static void print_totals(const struct report *report, const struct comparison *c
 	const struct comparison_total *before = &comparison->before, *now = &comparison->now;
 
 	report_wrap(report, 2, 2,
-		    "Against %s: %s of it, %s allocated in %s samples; now %s, %s in %s. A site "
-		    "counts as changed where its share of all samples, or its growth, differs by "
-		    "more than chance (false discovery rate %g).",
+		    "Against %s: %s of it, %s allocated in %s samples; now %s, %s in %s. Going "
+		    "by the sites that both have, %.2fx the work was done. A site counts as "
+		    "changed where what it allocates for the same work, or its growth, differs "
+		    "by more than chance (false discovery rate %g).",
 		    before->path, units_duration((uint64_t)(before->seconds * 1e9)).text,
 		    units_bytes(before->bytes).text, units_count((uint64_t)before->births).text,
 		    units_duration((uint64_t)(now->seconds * 1e9)).text,
 		    units_bytes(now->bytes).text, units_count((uint64_t)now->births).text,
-		    COMPARISON_Q);
+		    comparison->work, COMPARISON_Q);
 }
 
 static enum report_style change_style(enum comparison_change change)
@@ -42,7 +43,7 @@ static void print_row(const struct report *report, const struct comparison_row *
 	fprintf(report->out, "       allocates %s/s, was %s/s",
 		units_bytes(row->now.alloc_rate).text, units_bytes(row->before.alloc_rate).text);
 	if (row->ratio > 0)
-		fprintf(report->out, " (share x%.3g)", row->ratio);
+		fprintf(report->out, " (for the same work x%.3g)", row->ratio);
 	if (row->grows || row->now.growth != 0 || row->before.growth != 0)
 		fprintf(report->out, "; grows by %s, was %s", units_growth(row->now.growth).text,
 			units_growth(row->before.growth).text);

@@ -181,6 +181,24 @@ static void test_changes(void **state)
 	comparison_free(comparison);
 }
 
+/* One site that allocates as much as all others together is the only one that has changed. */
+static void test_few(void **state)
+{
+	struct comparison *comparison = comparison_new();
+
+	(void)state;
+	add(comparison, "main.a", 125, 148);
+	add(comparison, "main.b", 9, 9);
+	add(comparison, "main.c", 5, 6);
+	add(comparison, "main.d", 6, 12);
+	add(comparison, "main.new", 0, 149);
+	comparison_finish(comparison);
+	assert_in_range(regressions(comparison), 1, 1);
+	assert_string_equal(comparison->rows[0].function, "main.new");
+	assert_true(comparison->rows[0].q_value < 1e-6);
+	comparison_free(comparison);
+}
+
 static void test_nothing(void **state)
 {
 	struct comparison *comparison = comparison_new();
@@ -257,8 +275,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_same),	cmocka_unit_test(test_changed),
-		cmocka_unit_test(test_changes), cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_changes), cmocka_unit_test(test_few),
+		cmocka_unit_test(test_nothing), cmocka_unit_test(test_json),
 	};
 
 	return cmocka_run_group_tests_name("comparison", tests, NULL, NULL);
