@@ -7,6 +7,7 @@
  */
 
 #include "analyze/model.h"
+#include "formats/error.h"
 #include "formats/gctrace.h"
 
 #include <stdbool.h>
@@ -103,6 +104,8 @@ struct gchealth_list {
 };
 
 struct gchealth_options gchealth_defaults(void);
+/* Sets one of them from "NAME=VALUE", as a user writes it. Errors: no such name, no such value. */
+struct error *gchealth_set_threshold(struct gchealth_options *options, const char *text);
 
 /* Adds one entry for each life in the log. `name` is what the log is called. */
 void gchealth_add_log(struct gchealth_list *list, const char *name, const struct gctrace_log *log,

@@ -182,13 +182,13 @@ static void show_progress(const struct load *load, const struct input *input, ui
 			      (double)records / 1e6);
 }
 
-/* Whether any event of the trace is a birth or a death, had there been one. */
-static bool records_heap(const struct perfdata_info *info)
+/* Whether the trace would have an event of either name, had there been one. */
+static bool records(const struct perfdata_info *info, const char *one, const char *other)
 {
 	for (size_t i = 0; i < info->n_events; i++) {
 		const char *colon = info->events[i].name ? strchr(info->events[i].name, ':') : NULL;
 
-		if (colon && (!strcmp(colon, ":birth") || !strcmp(colon, ":death")))
+		if (colon && (!strcmp(colon, one) || !strcmp(colon, other)))
 			return true;
 	}
 	return false;
@@ -274,8 +274,9 @@ static struct error *load_one(struct load *load, const struct input *input)
 		err = take_symbols(model, perfdata_info(input->file));
 	read_records(load, input, decode);
 	take_info(load, perfdata_info(input->file));
-	if (!records_heap(perfdata_info(input->file)) && !model->births)
+	if (!records(perfdata_info(input->file), ":birth", ":death") && !model->births)
 		model->heap_not_recorded = true;
+	model->gc_recorded |= records(perfdata_info(input->file), ":gc_end", ":gc_mark_term");
 	take_build_ids(model, perfdata_info(input->file));
 	warn(load, input, decode);
 	decode_free(decode);

@@ -30,19 +30,18 @@
 enum { EXIT_WELL = 0, EXIT_GATE = 1, EXIT_TROUBLE = 2 };
 
 /* What one log tells; the log is freed. */
-static void use_log(struct findings *findings, bool has_trace, const char *name,
-		    struct gctrace_log *log)
+static void use_log(const struct analyze_options *options, struct findings *findings,
+		    const char *name, struct gctrace_log *log)
 {
-	const struct gchealth_options health = gchealth_defaults();
-
-	if (has_trace)
+	if (options->n_traces)
 		align_gctrace_log(&findings->model, name, log);
-	gchealth_add_log(&findings->health, name, log, &health);
+	gchealth_add_log(&findings->health, name, log, &options->gc);
 	gctrace_log_free(log);
 }
 
 /* The lines that the recorder took from the standard error of the processes. False: none. */
-static bool use_recorded_logs(struct findings *findings, const struct log *log)
+static bool use_recorded_logs(const struct analyze_options *options, struct findings *findings,
+			      const struct log *log)
 {
 	struct model *model = &findings->model;
 	bool used = false;
@@ -55,7 +54,7 @@ static bool use_recorded_logs(struct findings *findings, const struct log *log)
 
 		gctrace_log_parse(text->text.data, text->text.len, &lines);
 		used |= lines.n_entries != 0;
-		use_log(findings, true, name, &lines);
+		use_log(options, findings, name, &lines);
 		if (text->left_out)
 			log_warn(log, "%s: %llu gctrace lines were left out: it holds too many",
 				 name, (unsigned long long)text->left_out);
@@ -68,18 +67,16 @@ static bool use_recorded_logs(struct findings *findings, const struct log *log)
 static struct error *read_logs(const struct analyze_options *options, const struct log *messages,
 			       struct findings *findings)
 {
-	const struct gchealth_options health = gchealth_defaults();
-
 	for (size_t i = 0; i < options->n_gctraces; i++) {
 		const char *path = options->gctraces[i];
 		struct gctrace_log log;
 
 		TRY(gctrace_log_read(path, &log));
-		use_log(findings, options->n_traces, path, &log);
+		use_log(options, findings, path, &log);
 	}
 	/* A log tells more than the trace of the same cycles. */
-	if (!options->n_gctraces && !use_recorded_logs(findings, messages))
-		gchealth_add_trace(&findings->health, &findings->model, &health);
+	if (!options->n_gctraces && !use_recorded_logs(options, findings, messages))
+		gchealth_add_trace(&findings->health, &findings->model, &options->gc);
 	return NULL;
 }
 

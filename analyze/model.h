@@ -289,6 +289,7 @@ struct model {
 	uint64_t births, deaths, duplicates;
 	/* The trace has no events of births and deaths at all: counters alone, or the heap off. */
 	bool heap_not_recorded;
+	bool gc_recorded;	   /* it would have the ends of GC cycles, had there been any */
 	uint64_t unmatched_deaths; /* of objects whose birth was not seen */
 	uint64_t lost_deaths;	   /* not seen: the address was given out again */
 	uint64_t throttles;

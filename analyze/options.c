@@ -34,6 +34,12 @@ const char analyze_help[] =
 	"      --top N          how many sites to show (default 5)\n"
 	"      --limit BYTES    the program's memory limit, as 512M or 2G: say when growth gets "
 	"there\n"
+	"      --gc-threshold NAME=VALUE\n"
+	"                       when to speak of an anomaly of the collector: cpu-share, rate,\n"
+	"                       pause, pause-p99, assist, mark-growth, live-goal,\n"
+	"                       live-goal-part, forced, live-growth, live-growth-bytes,\n"
+	"                       flat-goal, overshoot, overshoot-part, stacks, stacks-bytes;\n"
+	"                       as in pause=5ms, assist=10%; may be given again\n"
 	"      --color WHEN     auto (default), always, never\n"
 	"  -q, --quiet          warnings only\n"
 	"  -v, --verbose        details\n"
@@ -71,6 +77,7 @@ enum {
 	OPT_TO,
 	OPT_TOP,
 	OPT_LIMIT,
+	OPT_GC_THRESHOLD,
 	OPT_BASELINE,
 	OPT_FAIL_ON,
 	OPT_GATES,
@@ -88,6 +95,7 @@ static const struct option long_options[] = {
 	{"to", required_argument, NULL, OPT_TO},
 	{"top", required_argument, NULL, OPT_TOP},
 	{"limit", required_argument, NULL, OPT_LIMIT},
+	{"gc-threshold", required_argument, NULL, OPT_GC_THRESHOLD},
 	{"baseline", required_argument, NULL, OPT_BASELINE},
 	{"fail-on", required_argument, NULL, OPT_FAIL_ON},
 	{"gates", required_argument, NULL, OPT_GATES},
@@ -170,6 +178,9 @@ static struct error *parse_option(int opt, struct analyze_options *options)
 		return argument_bytes(optarg, &options->limit) && options->limit
 			       ? NULL
 			       : usage("--limit", optarg, "not a size such as 512M or 2G");
+	case OPT_GC_THRESHOLD:
+		return error_context(gchealth_set_threshold(&options->gc, optarg),
+				     "--gc-threshold");
 	case OPT_BASELINE:
 		options->baseline = optarg;
 		return NULL;
@@ -227,6 +238,7 @@ struct error *analyze_options_parse(int argc, char *argv[], struct analyze_optio
 		.traces = xcalloc(n, sizeof(*options->traces)),
 		.gctraces = xcalloc(n, sizeof(*options->gctraces)),
 		.dumps = xcalloc(n, sizeof(*options->dumps)),
+		.gc = gchealth_defaults(),
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":f:o:qvh", long_options, NULL)) != -1) {

@@ -2,6 +2,7 @@
 #define GMT_ANALYZE_OPTIONS_H
 
 #include "analyze/gates.h"
+#include "analyze/gchealth.h"
 #include "formats/error.h"
 
 #include <stdbool.h>
@@ -18,12 +19,13 @@ struct analyze_options {
 	const char **traces, **gctraces, **dumps;
 	size_t n_traces, n_gctraces, n_dumps;
 	enum analyze_format format;
-	const char *output;   /* NULL: standard output */
-	struct gates gates;   /* checked */
-	const char *baseline; /* NULL: none */
-	uint64_t from, to;    /* ns from the start of the trace; to 0: to its end */
-	uint64_t limit;	      /* memory of the process, bytes; 0 unknown */
-	unsigned top;	      /* candidates to show; 0: as many as the report thinks fit */
+	const char *output;	    /* NULL: standard output */
+	struct gates gates;	    /* checked */
+	const char *baseline;	    /* NULL: none */
+	uint64_t from, to;	    /* ns from the start of the trace; to 0: to its end */
+	struct gchealth_options gc; /* thresholds */
+	uint64_t limit;		    /* memory of the process, bytes; 0 unknown */
+	unsigned top;		    /* candidates to show; 0: as many as the report thinks fit */
 	enum analyze_color color;
 	int verbosity; /* common/log.h */
 };

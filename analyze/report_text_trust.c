@@ -98,12 +98,19 @@ static void trust_processes(const struct report *report)
 				unseen += model->sites[s].unmatched_deaths;
 		for (size_t c = 0; c < model->n_cycles && !cycles; c++)
 			cycles = model->cycles[c].process == report->order[i];
-		if (!cycles)
+		if (!cycles && model->gc_recorded)
+			finding(report, TRUST_GOOD,
+				"No GC cycle of process %" PRIu32
+				" ended within the recording: nothing is known yet of what "
+				"survives "
+				"one.",
+				process->pid);
+		else if (!cycles)
 			finding(report, TRUST_WARN,
 				"No GC event of process %" PRIu32
-				" was recorded: cycles are known from births and deaths alone, and "
-				"heap sizes not at all. Either no cycle ran or its probes could "
-				"not be placed.",
+				" is recorded in this trace: cycles are known from births and "
+				"deaths "
+				"alone, and heap sizes not at all.",
 				process->pid);
 		if (unseen && !process->attached)
 			finding(report, TRUST_WARN,

@@ -6,7 +6,7 @@
 
 /* Values as users write them on a command line. False: not one, or out of range. */
 
-/* "90s", "10m", "2h", "1500ms", "1.5s" or plain seconds, in ns. Zero is one. */
+/* "90s", "10m", "2h", "1500ms", "200us", "1.5s" or plain seconds, in ns. Zero is one. */
 bool argument_duration(const char *text, uint64_t *ns);
 /* "4096", "64K", "2M", "1G", "512MiB": binary units, in bytes. */
 bool argument_bytes(const char *text, uint64_t *bytes);

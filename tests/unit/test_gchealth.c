@@ -392,10 +392,79 @@ static void from_trace(void **state)
 	gchealth_free(&list);
 }
 
+/* ---- Thresholds ------------------------------------------------------------------------ */
+
+static void thresholds(void **state)
+{
+	static const char *const bad[] = {
+		"",	    "pause",	    "pause=",		"pause=fast",
+		"paus=1ms", "pause-p9=1ms", "assist=-1",	"assist=nan",
+		"rate=5%",  "rate=1e99",    "stacks-bytes=1.5G"};
+	struct gchealth_options options = gchealth_defaults();
+	struct gchealth_list list = {0};
+	struct gctrace_log log;
+
+	(void)state;
+	assert_null(gchealth_set_threshold(&options, "pause=50ms"));
+	assert_null(gchealth_set_threshold(&options, "pause-p99=200us"));
+	assert_null(gchealth_set_threshold(&options, "assist=10%"));
+	assert_null(gchealth_set_threshold(&options, "overshoot=1.25"));
+	assert_null(gchealth_set_threshold(&options, "rate=2.5"));
+	assert_null(gchealth_set_threshold(&options, "stacks-bytes=1G"));
+	assert_float_equal(options.pause, 50e6, 0);
+	assert_float_equal(options.pause_p99, 200e3, 0);
+	assert_float_equal(options.assist_share, 0.1, 1e-12);
+	assert_float_equal(options.overshoot, 1.25, 0);
+	assert_float_equal(options.rate, 2.5, 0);
+	assert_float_equal(options.stacks_bytes, 1073741824, 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct error *err = gchealth_set_threshold(&options, bad[i]);
+
+		assert_non_null(err);
+		error_free(err);
+	}
+	/* The long stop that is one by default is none any more. */
+	gctrace_log_parse(by_hand, strlen(by_hand), &log);
+	gchealth_add_log(&list, "gc.log", &log, &options);
+	assert_int_equal(list.items[0].n_anomalies, 0);
+	gchealth_free(&list);
+	gctrace_log_free(&log);
+}
+
+/* GOGC=off: the runtime prints the largest goal there is, and there is none. */
+static void no_goal(void **state)
+{
+	static const char text[] =
+		"gc 1 @1.000s 2%: 0.10+1.0+0.20 ms clock, 0.40+0.50/1.5/3.0+0.80 ms cpu, "
+		"30->31->16 MB, 32 MB goal, 4 P\n"
+		"gc 2 @2.000s 2%: 0.10+2.0+0.20 ms clock, 0.40+0.50/1.5/3.0+0.80 ms cpu, "
+		"31->32->24 MB, 8796093022207 MB goal, 4 P (forced)\n";
+	struct gchealth_options options = gchealth_defaults();
+	struct gchealth_list list = {0};
+	struct gctrace_log log;
+	char *printed_text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&printed_text, &len);
+
+	(void)state;
+	gctrace_log_parse(text, strlen(text), &log);
+	assert_int_equal(log.n_entries, 2);
+	gchealth_add_log(&list, "gc.log", &log, &options);
+	gchealth_print(&list, out);
+	fclose(out);
+	assert_float_equal(list.items[0].goal_last, 0, 0);
+	assert_non_null(strstr(printed_text, "peak 32.0 MiB, no goal at the end\n"));
+	assert_null(strstr(printed_text, "EiB"));
+	gchealth_free(&list);
+	gctrace_log_free(&log);
+	free(printed_text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(figures),    cmocka_unit_test(printed),
+		cmocka_unit_test(figures),    cmocka_unit_test(thresholds),
+		cmocka_unit_test(no_goal),    cmocka_unit_test(printed),
 		cmocka_unit_test(well),	      cmocka_unit_test(provoked),
 		cmocka_unit_test(measured),   cmocka_unit_test(several_lives),
 		cmocka_unit_test(from_trace), cmocka_unit_test(idle),

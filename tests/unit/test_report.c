@@ -1,5 +1,6 @@
 #include "analyze/report_text.h"
 
+#include "analyze/clocks.h"
 #include "analyze/judge.h"
 #include "analyze/timeline.h"
 #include "analyze/units.h"
@@ -232,8 +233,39 @@ static void test_processes(void **state)
 	text = render(&model, &options);
 	assert_non_null(strstr(text, "Timeline of process 4712"));
 	free(text);
+	/* With the probes in place, what is missing is a cycle. */
+	model.gc_recorded = true;
+	options.width = 300;
+	text = render(&model, &options);
+	assert_non_null(strstr(text, "No GC cycle of process 4711 ended within the recording"));
+	free(text);
 	model_free(&model);
 	sim_free(&sim);
+}
+
+static void test_clock_steps(void **state)
+{
+	static const struct clock_pair pairs[] = {
+		{1000 * SECOND, 1795000000 * SECOND, 2000 * SECOND},
+		{1001 * SECOND, 1795000001 * SECOND, 2001 * SECOND},
+		{1002 * SECOND, 1794996402 * SECOND, 2002 * SECOND},
+		{1003 * SECOND, 1794996448 * SECOND, 2048 * SECOND},
+	};
+	struct report_options options = {.width = 300};
+	struct model model;
+	char *text;
+
+	(void)state;
+	model_init(&model);
+	model.first_time = 1000 * SECOND;
+	model.last_time = 1010 * SECOND;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		clocks_add(&model, &pairs[i]);
+	text = render(&model, &options);
+	assert_non_null(strstr(text, "The wall clock was set back by 1h00m, between 1s and 2s: "));
+	assert_non_null(strstr(text, "The machine slept for 45s, between 2s and 3s: "));
+	free(text);
+	model_free(&model);
 }
 
 /* ---- Hostile and broken ----------------------------------------------------------------- */
@@ -349,8 +381,8 @@ int main(void)
 		cmocka_unit_test(test_narrow),	       cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_widths),	       cmocka_unit_test(test_verbose_and_colour),
 		cmocka_unit_test(test_nothing_at_all), cmocka_unit_test(test_no_births),
-		cmocka_unit_test(test_processes),      cmocka_unit_test(test_hostile_names),
-		cmocka_unit_test(test_write_error),
+		cmocka_unit_test(test_clock_steps),    cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_hostile_names),  cmocka_unit_test(test_write_error),
 	};
 
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
