@@ -203,6 +203,10 @@ struct error *setup_events(struct recording *r)
 		if (events[i].system && strcmp(events[i].system, "syscalls") != 0 &&
 		    !events[i].is_extra &&
 		    probes_array_field(&events[i], "stk", &array->offset, &array->count)) {
+			unsigned one;
+
+			if (!probes_array_field(&events[i], "nstk", &array->used_at, &one))
+				array->used_at = 0;
 			array->event = xasprintf("%s:%s", events[i].system, events[i].name);
 			r->n_arrays++;
 		}

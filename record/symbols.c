@@ -20,9 +20,17 @@ struct process {
 	struct map seen; /* addresses that were met */
 };
 
+/* What the raw data of an event hold. */
+struct content {
+	const struct symbols_array *array; /* NULL: no addresses */
+	bool is_note;
+};
+
 /* What one pass over the trace knows. */
 struct collector {
 	const struct symbols_options *options;
+	const struct perfdata_info *info;
+	struct content *contents; /* by the index of the event in info */
 	struct symtab *table;
 	struct process *processes; /* the targets, then what they started */
 	size_t n, cap;
@@ -104,7 +112,11 @@ static void resolve_started(struct collector *c, struct process *process)
 static void collect_array(struct collector *c, struct process *process,
 			  const struct symbols_array *array, const struct perfdata_sample *sample)
 {
-	for (unsigned i = 0; i < array->count; i++) {
+	uint64_t used = array->count;
+
+	if (array->used_at && array->used_at + sizeof(used) <= sample->raw_len)
+		memcpy(&used, sample->raw + array->used_at, sizeof(used));
+	for (unsigned i = 0; i < array->count && i < used; i++) {
 		size_t at = array->offset + i * sizeof(uint64_t);
 		uint64_t address;
 
@@ -131,22 +143,38 @@ static void collect_note(struct collector *c, struct process *process,
 
 static void collect_sample(struct collector *c, const struct perfdata_sample *sample)
 {
-	const struct symbols_options *options = c->options;
+	const struct content *content;
 	struct process *process;
 
-	if (!sample->event || !sample->event->name)
+	if (!sample->event)
+		return;
+	content = &c->contents[sample->event - c->info->events];
+	if (!sample->n_callchain && !content->array && !content->is_note)
 		return;
 	process = process_of(c, sample->pid);
 	for (size_t i = 0; i < sample->n_callchain; i++) {
 		if (sample->callchain[i] < PERF_CONTEXT_MAX)
 			collect(c, process, sample->callchain[i]);
 	}
-	for (size_t i = 0; i < options->n_arrays; i++) {
-		if (strcmp(options->arrays[i].event, sample->event->name) == 0)
-			collect_array(c, process, &options->arrays[i], sample);
-	}
-	if (strcmp(sample->event->name, NOTE_EVENT_NAME) == 0)
+	if (content->array)
+		collect_array(c, process, content->array, sample);
+	if (content->is_note)
 		collect_note(c, process, sample);
+}
+
+static void find_contents(struct collector *c)
+{
+	c->contents = xcalloc(c->info->n_events, sizeof(*c->contents));
+	for (size_t i = 0; i < c->info->n_events; i++) {
+		const char *name = c->info->events[i].name;
+
+		if (!name)
+			continue;
+		c->contents[i].is_note = strcmp(name, NOTE_EVENT_NAME) == 0;
+		for (size_t k = 0; k < c->options->n_arrays; k++)
+			if (strcmp(c->options->arrays[k].event, name) == 0)
+				c->contents[i].array = &c->options->arrays[k];
+	}
 }
 
 struct error *symbols_collect(const char *trace_path, const struct symbols_options *options,
@@ -160,6 +188,8 @@ struct error *symbols_collect(const char *trace_path, const struct symbols_optio
 
 	if (err)
 		return err;
+	c.info = perfdata_info(reader);
+	find_contents(&c);
 	c.table = symtab_new();
 	c.mappings = mappings_new();
 	for (size_t i = 0; i < options->n_targets; i++) {
@@ -184,6 +214,7 @@ struct error *symbols_collect(const char *trace_path, const struct symbols_optio
 	for (size_t i = 0; i < c.n; i++)
 		map_free(&c.processes[i].seen);
 	free(c.processes);
+	free(c.contents);
 	map_free(&c.by_pid);
 	mappings_free(c.mappings);
 	return NULL;

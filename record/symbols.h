@@ -9,6 +9,7 @@
 struct symbols_array {
 	char *event; /* "system:name" */
 	unsigned offset, count;
+	unsigned used_at; /* offset of the u64 that says how many are used; 0: all are */
 };
 
 /* What the pass needs to know. */
