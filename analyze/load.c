@@ -25,6 +25,7 @@ struct load {
 	struct model *model;
 	struct track *track;
 	bool has_window;
+	uint64_t snapshot_of, until; /* of the snapshot that was read last: recording, end */
 };
 
 /* How often the clock is looked at, for the progress line. */
@@ -194,15 +195,37 @@ static bool records(const struct perfdata_info *info, const char *one, const cha
 	return false;
 }
 
-static void read_records(struct load *load, const struct input *input, struct decode *decode)
+/* Each snapshot holds the minutes before it: two of them may hold the same events. */
+static struct error *check_overlap(struct load *load, const struct input *input,
+				   const struct event *event)
 {
+	const struct note_part *part = &event->note.part;
+
+	if (event->kind != EVENT_NOTE || event->note.kind != NOTE_PART ||
+	    part->kind != PART_SNAPSHOT)
+		return NULL;
+	if (!part->ends && load->snapshot_of == part->recording && part->from < load->until)
+		return error_remedy(error_new("%s: holds some of the events of the snapshot before "
+					      "it once more",
+					      input->path),
+				    "analyze snapshots of one recording one by one");
+	load->snapshot_of = part->recording;
+	load->until = part->ends ? event->time : part->from;
+	return NULL;
+}
+
+static struct error *read_records(struct load *load, const struct input *input,
+				  struct decode *decode)
+{
+	struct error *err = NULL;
 	struct read *read = read_new(input->file, READ_DEFAULT_LIMIT);
 	struct read_record record;
 	struct event event;
 	uint64_t n = 0;
 
-	while (read_next(read, &record)) {
+	while (!err && read_next(read, &record)) {
 		decode_record(decode, &record, &event);
+		err = check_overlap(load, input, &event);
 		if (!load->has_window && event.time)
 			set_window(load, perfdata_info(input->file), event.time);
 		track_event(load->track, &event);
@@ -213,6 +236,7 @@ static void read_records(struct load *load, const struct input *input, struct de
 	log_debug(load->options->log, "%s: %llu records, at most %zu KiB held for sorting",
 		  input->path, (unsigned long long)n, read_peak(read) >> 10);
 	read_free(read);
+	return err;
 }
 
 static void warn(const struct load *load, const struct input *input, const struct decode *decode)
@@ -271,8 +295,14 @@ static struct error *load_one(struct load *load, const struct input *input)
 
 	take_clock(model, perfdata_info(input->file));
 	if (has_symbols)
-		err = take_symbols(model, perfdata_info(input->file));
-	read_records(load, input, decode);
+		err = error_context(take_symbols(model, perfdata_info(input->file)), "%s",
+				    input->path);
+	if (!err)
+		err = read_records(load, input, decode);
+	if (err) {
+		decode_free(decode);
+		return err;
+	}
 	take_info(load, perfdata_info(input->file));
 	if (!records(perfdata_info(input->file), ":birth", ":death") && !model->births)
 		model->heap_not_recorded = true;

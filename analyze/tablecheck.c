@@ -269,7 +269,9 @@ static bool in_sequence(struct check_process *p, const struct note_table *table)
 		fits = table->reading == 0 && table->part == 0;
 		p->started = true;
 	} else if (table->part == 0) {
-		fits = p->next_part == 0 && table->reading == p->reading + 1;
+		/* The first reading of another file is a whole one. */
+		fits = p->next_part == 0 &&
+		       (table->reading == p->reading + 1 || table->reading == 0);
 	} else {
 		fits = table->reading == p->reading && table->part == p->next_part;
 	}

@@ -27,10 +27,16 @@ void track_set_window(struct track *track, uint64_t from, uint64_t to)
 	track->model->to = to;
 }
 
-static void add_text(struct model *model, const char *text)
+/* Each file of a recording says again what holds for all of it. */
+void track_text(struct track *track, const char *text)
 {
+	struct model *model = track->model;
+
 	if (model->n_texts >= MAX_TEXTS)
 		return;
+	for (size_t i = 0; i < model->n_texts; i++)
+		if (strcmp(model->texts[i], text) == 0)
+			return;
 	xgrow(model->texts, model->cap_texts, model->n_texts + 1);
 	model->texts[model->n_texts++] = xstrdup(text);
 }
@@ -104,7 +110,7 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 			track_rss_note(track, time, &note->rss);
 		break;
 	case NOTE_TEXT:
-		add_text(track->model, note->text.text);
+		track_text(track, note->text.text);
 		break;
 	case NOTE_GCTRACE:
 		add_gctrace(track, time, &note->gctrace);
@@ -116,6 +122,12 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 		track_limits_note(track, time, &note->limits);
 		break;
 	case NOTE_NATIVE:
+		break;
+	case NOTE_PART:
+		track_part_note(track, &note->part);
+		break;
+	case NOTE_SYMBOLS:
+		track_symbols_note(track, &note->symbols);
 		break;
 	}
 }
@@ -255,6 +267,7 @@ void track_finish(struct track *track)
 		track->model->first_time = track->first_note;
 		track->model->last_time = track->last_note;
 	}
+	track_finish_parts(track);
 	for (size_t i = 0; i < track->n_lives; i++)
 		track_finish_life(track, &track->lives[i]);
 	tablecheck_finish(track->check, track->model);

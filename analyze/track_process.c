@@ -243,7 +243,10 @@ void track_process_note(struct track *track, uint64_t time, const struct note_pr
 	set_text(&process->go_version, note->go_version);
 	life->go_minor = parse_go_minor(note->go_version);
 	life->special_kind = -1;
-	process->attached = note->attached || process->start < track->options.from;
+	/* A file that follows another one says so of all that was there when it began. */
+	if (!life->noted)
+		process->attached = note->attached || process->start < track->options.from;
+	life->noted = true;
 	process->load_bias = note->load_bias;
 	if (note->runtime_init)
 		process->runtime_init = note->runtime_init;

@@ -68,6 +68,7 @@ struct life {
 	uint32_t process; /* index into model.processes */
 	uint32_t pid;
 	bool finished;
+	bool noted;	       /* a process note told what it is */
 	uint32_t gctrace_text; /* index into model.gctrace_texts; NONE */
 	int go_minor;	       /* of go1.N; -1 unknown */
 	int special_kind;      /* of a heap sample's special record; -1 not known yet */
@@ -169,6 +170,11 @@ struct track {
 
 	struct map share_of;	 /* (process, owner, stack) -> index into model.shares */
 	struct map runtime_made; /* (process, stack) -> whether the runtime mapped it */
+	struct track_part {
+		uint64_t recording;
+		uint32_t number;
+		bool open; /* it has begun and not ended */
+	} part;		   /* the file that is being read */
 
 	struct tablecheck *check;
 	size_t gctrace_bytes;		/* in model.gctrace_texts */
@@ -238,6 +244,17 @@ void track_finish_life(struct track *track, struct life *life);
 
 void track_table_note(struct track *track, uint64_t time, const struct note_table *note,
 		      bool usable);
+
+/* ---- track_part.c: the files of a recording ---- */
+
+void track_part_note(struct track *track, const struct note_part *note);
+void track_symbols_note(struct track *track, const struct note_symbols *note);
+void track_finish_parts(struct track *track);
+
+/* ---- track.c ---- */
+
+/* A remark of the recorder, or about what it wrote; copied, and kept once. */
+void track_text(struct track *track, const char *text);
 
 /* ---- track_gc.c ---- */
 

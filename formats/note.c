@@ -202,6 +202,26 @@ bool note_native_picks(uint32_t every, uint64_t pointer)
 	return !((pointer >> 4 ^ pointer >> 12 ^ pointer >> 20) & (every - 1) & 0xff);
 }
 
+void note_put_part(struct buffer *out, const struct note_part *note)
+{
+	put_header(out, NOTE_PART);
+	buffer_u64(out, note->recording);
+	buffer_u64(out, note->from);
+	buffer_u32(out, note->kind);
+	buffer_u32(out, note->number);
+	buffer_u32(out, note->ends);
+	put_string(out, note->text, NOTE_MAX_TEXT);
+}
+
+/* The length stands in front: a raw payload is padded. */
+void note_put_symbols(struct buffer *out, const struct note_symbols *note)
+{
+	assert(note->len <= NOTE_SYMBOLS_MAX);
+	put_header(out, NOTE_SYMBOLS);
+	buffer_u32(out, (uint32_t)note->len);
+	buffer_append(out, note->table, note->len);
+}
+
 static void get_clock(struct cursor *c, struct note_clock *note)
 {
 	note->monotonic = cursor_u64(c);
@@ -379,6 +399,23 @@ static void get_native(struct cursor *c, struct note_native *note)
 		c->failed = true;
 }
 
+static void get_part(struct cursor *c, struct note_part *note)
+{
+	note->recording = cursor_u64(c);
+	note->from = cursor_u64(c);
+	note->kind = cursor_u32(c);
+	note->number = cursor_u32(c);
+	note->ends = cursor_u32(c);
+	note->text = cursor_cstring(c);
+}
+
+static void get_symbols(struct cursor *c, struct note_symbols *note)
+{
+	note->len = cursor_u32(c);
+	note->table = cursor_take(c, note->len);
+	note->swap = c->swap;
+}
+
 bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 {
 	struct cursor c = cursor_make(raw, len);
@@ -422,6 +459,12 @@ bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 		break;
 	case NOTE_NATIVE:
 		get_native(&c, &note->native);
+		break;
+	case NOTE_PART:
+		get_part(&c, &note->part);
+		break;
+	case NOTE_SYMBOLS:
+		get_symbols(&c, &note->symbols);
 		break;
 	default:
 		c.failed = true;

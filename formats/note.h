@@ -18,16 +18,18 @@
 #define NOTE_MAGIC	0x544d47u /* "GMT" */
 
 enum note_kind {
-	NOTE_CLOCK = 1,	  /* struct note_clock */
-	NOTE_PROCESS = 2, /* struct note_process */
-	NOTE_BUCKET = 3,  /* struct note_bucket */
-	NOTE_TABLE = 4,	  /* struct note_table: one part of a reading of the bucket table */
-	NOTE_RSS = 5,	  /* struct note_rss */
-	NOTE_TEXT = 6,	  /* struct note_text: the probe plan, remarks of the recorder */
-	NOTE_GCTRACE = 7, /* struct note_gctrace */
-	NOTE_OWNERS = 8,  /* struct note_owners */
-	NOTE_LIMITS = 9,  /* struct note_limits */
-	NOTE_NATIVE = 12, /* struct note_native */
+	NOTE_CLOCK = 1,	   /* struct note_clock */
+	NOTE_PROCESS = 2,  /* struct note_process */
+	NOTE_BUCKET = 3,   /* struct note_bucket */
+	NOTE_TABLE = 4,	   /* struct note_table: one part of a reading of the bucket table */
+	NOTE_RSS = 5,	   /* struct note_rss */
+	NOTE_TEXT = 6,	   /* struct note_text: the probe plan, remarks of the recorder */
+	NOTE_GCTRACE = 7,  /* struct note_gctrace */
+	NOTE_OWNERS = 8,   /* struct note_owners */
+	NOTE_LIMITS = 9,   /* struct note_limits */
+	NOTE_PART = 10,	   /* struct note_part */
+	NOTE_SYMBOLS = 11, /* struct note_symbols */
+	NOTE_NATIVE = 12,  /* struct note_native */
 };
 
 /* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
@@ -182,6 +184,33 @@ struct note_native {
  */
 bool note_native_picks(uint32_t every, uint64_t pointer);
 
+/* What a file is of its recording. */
+enum note_part_kind {
+	PART_WHOLE = 0,	   /* all of it */
+	PART_ROTATED = 1,  /* one of several that follow one another */
+	PART_SNAPSHOT = 2, /* the last minutes before it was written */
+};
+
+/*
+ * The beginning or the end of a file. A file that follows another one of its recording begins with
+ * all that is needed to read it alone: what a process is, its mappings, its whole bucket table.
+ */
+struct note_part {
+	uint64_t recording; /* the same in all files of one recording */
+	uint64_t from;	    /* what happened before it (CLOCK_MONOTONIC ns) is not in this file */
+	uint32_t kind;	    /* enum note_part_kind */
+	uint32_t number;    /* of the file, counted from 1 within the recording */
+	uint32_t ends;	    /* 0: here it begins; 1: here it ends, complete */
+	const char *text;   /* why it ends, or why it was written; "" */
+};
+
+/* Names for some addresses, as soon as they are known: a symbol table (formats/symtab.h). */
+struct note_symbols {
+	const uint8_t *table;
+	size_t len;
+	bool swap; /* it has the other byte order than this machine */
+};
+
 /* Encoders append header and body to out. A note must stay below 60,000 bytes. */
 void note_put_clock(struct buffer *out, const struct note_clock *note);
 void note_put_process(struct buffer *out, const struct note_process *note);
@@ -194,6 +223,11 @@ void note_put_gctrace(struct buffer *out, const struct note_gctrace *note);
 /* At most NOTE_OWNERS_MAX_RANGES. */
 void note_put_owners(struct buffer *out, const struct note_owners *note);
 void note_put_limits(struct buffer *out, const struct note_limits *note);
+void note_put_part(struct buffer *out, const struct note_part *note);
+/* The table has NOTE_SYMBOLS_MAX bytes at most. */
+void note_put_symbols(struct buffer *out, const struct note_symbols *note);
+
+#define NOTE_SYMBOLS_MAX 59000u
 
 #define NOTE_TABLE_MAX_ENTRIES 700 /* in one part */
 
@@ -211,6 +245,8 @@ struct note {
 		struct note_owners owners; /* ranges are owned */
 		struct note_limits limits;
 		struct note_native native;
+		struct note_part part;
+		struct note_symbols symbols;
 	};
 };
 

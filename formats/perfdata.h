@@ -194,6 +194,11 @@ void perfdata_writer_feature(struct perfdata_writer *writer, enum perfdata_featu
 			     const void *data, size_t len);
 /* Flushes and completes the file. The writer is freed in every case. */
 struct error *perfdata_writer_finish(struct perfdata_writer *writer);
+/*
+ * Frees the writer and leaves the file as the last flush made it: for where another process, to
+ * which the writer was copied, completes it.
+ */
+void perfdata_writer_leave(struct perfdata_writer *writer);
 /* Uncompressed and compressed bytes so far, data section only. */
 void perfdata_writer_stats(const struct perfdata_writer *writer, uint64_t *raw, uint64_t *packed);
 

@@ -472,6 +472,11 @@ struct error *perfdata_writer_finish(struct perfdata_writer *writer)
 	return err;
 }
 
+void perfdata_writer_leave(struct perfdata_writer *writer)
+{
+	writer_free(writer);
+}
+
 void perfdata_writer_stats(const struct perfdata_writer *writer, uint64_t *raw, uint64_t *packed)
 {
 	*raw = writer->pack.raw_total;

@@ -28,6 +28,7 @@ struct buckets {
 	size_t cap_raw;
 	struct memory_piece *pieces;
 	size_t cap_pieces;
+	uint32_t reading; /* of this file, the next one */
 	uint32_t readings, stable;
 };
 
@@ -233,7 +234,7 @@ bool buckets_read(struct buckets *b, bool final, void *context,
 	send_table(b, raw[0],
 		   &(struct note_table){
 			   .pid = b->options.pid,
-			   .reading = b->readings,
+			   .reading = b->reading,
 			   .stable = stable,
 			   .final = final,
 			   .begin = before.begin,
@@ -243,9 +244,17 @@ bool buckets_read(struct buckets *b, bool final, void *context,
 			   .buckets = b->n_known,
 		   },
 		   context, on_table);
+	b->reading++;
 	b->readings++;
 	b->stable += stable;
 	return true;
+}
+
+void buckets_restart(struct buckets *buckets)
+{
+	buckets->n_known = 0;
+	buckets->newest = 0;
+	buckets->reading = 0;
 }
 
 size_t buckets_count(const struct buckets *buckets)

@@ -36,6 +36,9 @@ bool buckets_read(struct buckets *buckets, bool final, void *context,
 		  void (*on_bucket)(void *context, const struct note_bucket *bucket),
 		  void (*on_table)(void *context, const struct note_table *part));
 
+/* The next reading is the first of a file: it is of all buckets, each of them noted anew. */
+void buckets_restart(struct buckets *buckets);
+
 size_t buckets_count(const struct buckets *buckets);
 /* How many readings there were, and how many of them were of one moment. */
 void buckets_stats(const struct buckets *buckets, uint32_t *readings, uint32_t *stable);

@@ -8,7 +8,6 @@
 #define CLOCK_STEP  1000000	   /* ns between the clocks that are not the reading's own */
 #define CLOCK_EVERY 60000000000ull /* ns */
 
-/* Keeps the first failure and asks for the end. */
 void emit_failed(struct recording *r, struct error *err)
 {
 	if (!err)
@@ -17,9 +16,19 @@ void emit_failed(struct recording *r, struct error *err)
 	if (r->failure)
 		error_free(err);
 	else
-		r->failure = error_remedy(error_context(err, "%s", r->options->output),
-					  "free some space or record elsewhere with -o; what was "
-					  "written up to the last second is complete");
+		r->failure = error_remedy(
+			error_context(err, "%s", r->file.path ? r->file.path : "memory"),
+			"free some space or record elsewhere with -o; what was "
+			"written up to the last second is complete");
+}
+
+/* A session_sink: to where the records go. */
+static struct error *put(void *context, const void *bytes, size_t len)
+{
+	struct recording *r = context;
+
+	return r->flight ? flight_add(r->flight, bytes, len)
+			 : perfdata_write_part(r->writer, bytes, len);
 }
 
 void emit_note(void *context, uint32_t pid, uint64_t time, const struct buffer *payload)
@@ -29,8 +38,10 @@ void emit_note(void *context, uint32_t pid, uint64_t time, const struct buffer *
 
 	session_note(r->session, pid, time, payload->data, payload->len, &record);
 	if (!r->failure)
-		emit_failed(r, perfdata_write(r->writer, record.data, record.len));
+		emit_failed(r, put(r, record.data, record.len));
 	buffer_free(&record);
+	if (r->names)
+		names_note(r->names, payload);
 }
 
 static void emit_pair(struct recording *r, const struct note_clock *pair)
@@ -74,7 +85,7 @@ void emit_clock_changes(struct recording *r)
 	r->clock = now;
 }
 
-static void emit_text(struct recording *r, uint32_t pid, char *text)
+void emit_text(struct recording *r, uint32_t pid, char *text)
 {
 	struct buffer payload = {0};
 
@@ -82,6 +93,26 @@ static void emit_text(struct recording *r, uint32_t pid, char *text)
 	emit_note(r, pid, watch_now(), &payload);
 	buffer_free(&payload);
 	free(text);
+}
+
+void emit_part(struct recording *r, uint64_t time, bool ends, const char *text)
+{
+	bool rotates = options_numbered(r->options) && !r->options->snapshot;
+	struct buffer payload = {0};
+
+	note_put_part(&payload,
+		      &(struct note_part){
+			      .recording = r->id,
+			      .from = r->file.began,
+			      .kind = r->options->snapshot ? PART_SNAPSHOT
+				      : rotates		   ? PART_ROTATED
+							   : PART_WHOLE,
+			      .number = r->file.number ? r->file.number - r->first_number + 1 : 1,
+			      .ends = ends,
+			      .text = text,
+		      });
+	emit_note(r, 0, time, &payload);
+	buffer_free(&payload);
 }
 
 static void emit_probes(struct recording *r, uint32_t pid, const struct plan *plan)
@@ -116,8 +147,7 @@ static void emit_native(struct recording *r, uint32_t pid, const struct native *
 	emit_probes(r, pid, &native->plan);
 }
 
-/* What was installed and what could not be, so that the trace explains itself. */
-void emit_plan(struct recording *r, size_t i)
+static void emit_plan(struct recording *r, size_t i)
 {
 	const struct plan *plan = &r->plans[i];
 	uint32_t pid = (uint32_t)r->targets[i].pid;
@@ -126,6 +156,51 @@ void emit_plan(struct recording *r, size_t i)
 	emit_probes(r, pid, plan);
 	if (r->natives[i])
 		emit_native(r, pid, r->natives[i]);
+}
+
+void emit_plans(struct recording *r)
+{
+	for (size_t i = 0; i < r->n_targets; i++)
+		emit_plan(r, i);
+}
+
+void emit_kernel(struct recording *r)
+{
+	if (!r->failure)
+		emit_failed(r, put(r, r->kernel_map.data, r->kernel_map.len));
+}
+
+void emit_processes(struct recording *r, uint64_t time)
+{
+	struct buffer records = {0};
+
+	for (size_t i = 0; i < r->n_targets; i++)
+		synth_process(r->session, r->targets[i].pid, time, &records);
+	for (size_t i = 0; i < r->n_targets && time != r->started; i++)
+		synth_children(r->session, r->targets[i].pid, time, &records);
+	if (!r->failure)
+		emit_failed(r, put(r, records.data, records.len));
+	buffer_free(&records);
+}
+
+/* Resolved in one go, in the middle of a recording; each takes some microseconds. */
+#define NAMES_AT_ONCE 500
+
+void emit_names(struct recording *r, bool all)
+{
+	bool more = r->names != NULL;
+
+	while (more) {
+		struct buffer payload = {0};
+		uint32_t pid;
+
+		more = names_take(r->names, NAMES_AT_ONCE, &pid, &payload);
+		if (more)
+			emit_note(r, pid, watch_now(), &payload);
+		buffer_free(&payload);
+		if (!all)
+			return;
+	}
 }
 
 void emit_remarks(struct recording *r)
@@ -142,22 +217,6 @@ void emit_remarks(struct recording *r)
 		free(remarks[i]);
 	}
 	free(remarks);
-}
-
-void emit_dumps(struct recording *r)
-{
-	uint32_t pid = r->n_targets == 1 ? (uint32_t)r->targets[0].pid : 0;
-	struct buffer body = {0};
-	size_t n;
-
-	if (!r->fetch)
-		return;
-	n = fetch_encode(r->fetch, pid, &body);
-	if (n) {
-		perfdata_writer_feature(r->writer, PERFDATA_FEAT_DUMPS, body.data, body.len);
-		log_info(r->log, "%zu heap dump%s in the trace", n, n == 1 ? "" : "s");
-	}
-	buffer_free(&body);
 }
 
 void emit_gctrace(struct recording *r)
@@ -181,13 +240,16 @@ void emit_gctrace(struct recording *r)
 	free(lines);
 }
 
-/* Everything in the rings goes to the file, as one round. */
-void emit_rings(struct recording *r)
+void emit_rings(struct recording *r, uint64_t until)
 {
 	if (r->failure)
 		return;
-	emit_failed(r, session_drain(r->session, r->writer));
-	if (!r->failure)
+	emit_failed(r, session_drain(r->session, until, put, r));
+	if (r->failure)
+		return;
+	if (r->flight)
+		flight_round(r->flight);
+	else
 		emit_failed(r, perfdata_write_round(r->writer));
 }
 
@@ -195,7 +257,7 @@ void emit_flush(struct recording *r)
 {
 	const struct session_counts *counts = session_counts(r->session);
 
-	if (r->failure)
+	if (r->failure || !r->writer)
 		return;
 	perfdata_writer_times(r->writer, counts->first_time, counts->last_time);
 	emit_failed(r, perfdata_writer_flush(r->writer));
@@ -212,7 +274,7 @@ void emit_symbols(struct recording *r)
 	};
 	struct perfdata_build_id kernel = {.pid = UINT32_MAX, .path = "[kernel.kallsyms]"};
 	struct buffer table = {0}, build_ids = {0};
-	struct error *err = symbols_collect(r->options->output, &options, &table);
+	struct error *err = symbols_collect(r->file.path, &options, &table);
 
 	if (err)
 		log_warn(r->log, "the trace goes without its symbol table: %s", error_message(err));

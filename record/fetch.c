@@ -334,19 +334,49 @@ void fetch_stop(struct fetch *fetch)
 	}
 }
 
-size_t fetch_encode(const struct fetch *fetch, uint32_t pid, struct buffer *out)
+/* Guarded by lock. */
+static void drop(struct fetch *fetch, uint64_t before)
 {
-	struct dump *dumps = xcalloc(fetch->n_dumps + 1, sizeof(*dumps));
+	size_t kept = 0;
 
 	for (size_t i = 0; i < fetch->n_dumps; i++) {
+		if (fetch->dumps[i].time >= before) {
+			fetch->dumps[kept++] = fetch->dumps[i];
+			continue;
+		}
+		fetch->bytes -= fetch->dumps[i].body.len;
+		buffer_free(&fetch->dumps[i].body);
+	}
+	fetch->n_dumps = kept;
+}
+
+size_t fetch_take(struct fetch *fetch, uint32_t pid, struct buffer *out)
+{
+	struct dump *dumps;
+	size_t n;
+
+	pthread_mutex_lock(&fetch->lock);
+	n = fetch->n_dumps;
+	dumps = xcalloc(n + 1, sizeof(*dumps));
+	for (size_t i = 0; i < n; i++) {
 		const struct fetched *from = &fetch->dumps[i];
 
 		dumps[i] =
 			(struct dump){pid, from->time, from->url, from->body.data, from->body.len};
 	}
-	dumps_encode(out, dumps, fetch->n_dumps);
+	if (n)
+		dumps_encode(out, dumps, n);
+	drop(fetch, UINT64_MAX);
+	pthread_mutex_unlock(&fetch->lock);
 	free(dumps);
-	return fetch->n_dumps;
+	return n;
+}
+
+void fetch_forget(struct fetch *fetch, uint64_t before)
+{
+	pthread_mutex_lock(&fetch->lock);
+	drop(fetch, before);
+	pthread_mutex_unlock(&fetch->lock);
 }
 
 void fetch_free(struct fetch *fetch)

@@ -39,8 +39,13 @@ void fetch_last(struct fetch *fetch);
 bool fetch_idle(struct fetch *fetch);
 /* Ends what still runs, within about a second. */
 void fetch_stop(struct fetch *fetch);
-/* After fetch_stop: appends the section for the trace, in the order of time; returns how many. */
-size_t fetch_encode(const struct fetch *fetch, uint32_t pid, struct buffer *out);
+/*
+ * Appends the section for the trace, in the order of time, with what has come and was not taken
+ * before; nothing where there is none. Returns how many dumps it has.
+ */
+size_t fetch_take(struct fetch *fetch, uint32_t pid, struct buffer *out);
+/* Lets go of what came before this time (ns). */
+void fetch_forget(struct fetch *fetch, uint64_t before);
 /* Stops too, if need be. */
 void fetch_free(struct fetch *fetch);
 

@@ -18,7 +18,8 @@ const char options_help[] =
 	"cycles, mappings, the heap profile's own counters - into one file that perf reads\n"
 	"too. It rides on Go's heap sampler: no slowdown, no change to the program.\n"
 	"\n"
-	"  -o, --output FILE    the trace (default trace.gmt); an old one is kept as FILE.old\n"
+	"  -o, --output FILE    the trace (default trace.gmt); an old one is kept as FILE.old;\n"
+	"                       - is standard output, for `record -o - ... | analyze -`\n"
 	"  -d, --duration TIME  stop after 90s, 10m, 2h\n"
 	"  -p, --pid PID,...    attach to these processes, all their threads\n"
 	"      --heap MODE      auto (default): sampled where the program links heap profiling;\n"
@@ -43,6 +44,15 @@ const char options_help[] =
 	"      --kprobe SPEC    a function of the kernel: 'handle_mm_fault address=%si:x64'\n"
 	"  -e, --event SPEC     a further event: page-faults, SYSTEM:NAME[/FILTER/],\n"
 	"                       kprobe:SYMBOL[+OFF] ARG..., uprobe:PATH:SYMBOL[+OFF] ARG...\n"
+	"      --max-size SIZE  end the recording when the trace has 500M, 2G\n"
+	"      --rotate EVERY   a new file, complete by itself, each 10m, 1h or each 100M, 1G:\n"
+	"                       FILE.000001, FILE.000002, ...; analyze takes them together\n"
+	"      --keep N         with --rotate: keep the last N files only\n"
+	"      --snapshot[=WHEN]  keep the last minutes in memory; write them to FILE.000001,\n"
+	"                       ... on SIGUSR2, at the end, and when it begins to hold that\n"
+	"                       rss>2G, rss+500M/10m (growth in a time) or heap>1G\n"
+	"      --snapshot-window TIME   so much of it (default 5m)\n"
+	"      --snapshot-memory SIZE   in at most so much memory (default 64M)\n"
 	"      --check          say what works here, and the remedy for what does not\n"
 	"      --list           print the probes, with address, instruction and reason\n"
 	"  -z, --compress LEVEL zstd level, 1 to 19 (default 1; more buys little), or 0: not "
@@ -76,7 +86,19 @@ enum {
 	OPT_PPROF,
 	OPT_FAULTS,
 	OPT_KPROBE,
+	OPT_MAX_SIZE,
+	OPT_ROTATE,
+	OPT_KEEP,
+	OPT_SNAPSHOT,
+	OPT_SNAPSHOT_WINDOW,
+	OPT_SNAPSHOT_MEMORY,
 };
+
+#define SNAPSHOT_WINDOW_NS  300000000000ull
+#define SNAPSHOT_MEMORY	    (64ull << 20)
+#define SNAPSHOT_MEMORY_MIN (1ull << 20)
+#define ROTATE_SIZE_MIN	    (64ull << 10)
+#define ROTATE_TIME_MIN	    1000000000ull
 
 static const struct option long_options[] = {
 	{"output", required_argument, NULL, 'o'},
@@ -92,6 +114,12 @@ static const struct option long_options[] = {
 	{"faults", no_argument, NULL, OPT_FAULTS},
 	{"kprobe", required_argument, NULL, OPT_KPROBE},
 	{"event", required_argument, NULL, 'e'},
+	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
+	{"rotate", required_argument, NULL, OPT_ROTATE},
+	{"keep", required_argument, NULL, OPT_KEEP},
+	{"snapshot", optional_argument, NULL, OPT_SNAPSHOT},
+	{"snapshot-window", required_argument, NULL, OPT_SNAPSHOT_WINDOW},
+	{"snapshot-memory", required_argument, NULL, OPT_SNAPSHOT_MEMORY},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"list", no_argument, NULL, OPT_LIST},
 	{"compress", required_argument, NULL, 'z'},
@@ -172,6 +200,68 @@ static struct error *parse_native_every(const char *text, struct record_options 
 	return NULL;
 }
 
+/* `10m` is a time and `10M` is a size; a number alone would be either. */
+static struct error *parse_rotate(const char *text, struct record_options *options)
+{
+	size_t len = strlen(text);
+
+	if (len && !strchr("0123456789", text[len - 1])) {
+		if (argument_duration(text, &options->rotate_time) &&
+		    options->rotate_time >= ROTATE_TIME_MIN) {
+			options->rotate_size = 0;
+			return NULL;
+		}
+		options->rotate_time = 0;
+		if (argument_bytes(text, &options->rotate_size) &&
+		    options->rotate_size >= ROTATE_SIZE_MIN)
+			return NULL;
+	}
+	return usage("--rotate", text, "not a time from 1s or a size from 64K: 10m, 1h, 100M, 1G");
+}
+
+static struct error *parse_snapshot(const char *text, struct record_options *options)
+{
+	options->snapshot = true;
+	if (!text)
+		return NULL;
+	xgrow(options->conditions, options->cap_conditions, options->n_conditions + 1);
+	if (!snapshot_parse(text, &options->conditions[options->n_conditions]))
+		return usage("--snapshot", text, "not one of rss>2G, rss+500M/10m, heap>1G");
+	options->n_conditions++;
+	return NULL;
+}
+
+/* What bounds the files of a recording. */
+static struct error *parse_bound(int opt, struct record_options *options)
+{
+	uint64_t number;
+
+	switch (opt) {
+	case OPT_MAX_SIZE:
+		return parse_bytes("--max-size", optarg, &options->max_size);
+	case OPT_ROTATE:
+		return parse_rotate(optarg, options);
+	case OPT_KEEP:
+		if (!argument_number(optarg, 2, 1000000, &number))
+			return usage("--keep", optarg, "not a number from 2 up");
+		options->keep = (uint32_t)number;
+		return NULL;
+	case OPT_SNAPSHOT:
+		return parse_snapshot(optarg, options);
+	case OPT_SNAPSHOT_WINDOW:
+		if (argument_duration(optarg, &options->snapshot_window) &&
+		    options->snapshot_window >= 8 * ROTATE_TIME_MIN)
+			return NULL;
+		return usage("--snapshot-window", optarg, "not a time from 8s up, such as 5m");
+	case OPT_SNAPSHOT_MEMORY:
+		TRY(parse_bytes("--snapshot-memory", optarg, &options->snapshot_memory));
+		if (options->snapshot_memory >= SNAPSHOT_MEMORY_MIN)
+			return NULL;
+		return usage("--snapshot-memory", optarg, "not 1M or more");
+	}
+	return error_remedy(error_new("bad option"), "see `record --help`");
+}
+
 static struct error *parse_option(int opt, struct record_options *options)
 {
 	uint64_t number;
@@ -248,8 +338,52 @@ static struct error *parse_option(int opt, struct record_options *options)
 		options->action = ACTION_VERSION;
 		return NULL;
 	default:
-		return error_remedy(error_new("bad option"), "see `record --help`");
+		return parse_bound(opt, options);
 	}
+}
+
+bool options_to_pipe(const struct record_options *options)
+{
+	return strcmp(options->output, "-") == 0;
+}
+
+bool options_numbered(const struct record_options *options)
+{
+	return options->rotate_size || options->rotate_time || options->snapshot;
+}
+
+static struct error *clash(const char *one, const char *other, const char *remedy)
+{
+	return error_remedy(error_new("%s and %s were both given", one, other), "%s", remedy);
+}
+
+/* What bounds the files must fit together. */
+static struct error *check_bounds(const struct record_options *options)
+{
+	bool rotates = options->rotate_size || options->rotate_time;
+
+	if (rotates && options->snapshot)
+		return clash("--rotate", "--snapshot",
+			     "--rotate keeps everything on disk, --snapshot the last minutes in "
+			     "memory: give one of them");
+	if (options_to_pipe(options) && options_numbered(options))
+		return clash("-o -", rotates ? "--rotate" : "--snapshot",
+			     "give the name that the files begin with: -o FILE");
+	if (options->max_size && options->snapshot)
+		return clash("--max-size", "--snapshot",
+			     "a snapshot has no more than --snapshot-memory allows");
+	if (options->keep && !rotates)
+		return error_remedy(error_new("--keep was given without --rotate"),
+				    "say when a new file begins: --rotate=100M, --rotate=1h");
+	if ((options->snapshot_window || options->snapshot_memory) && !options->snapshot)
+		return error_remedy(error_new("--snapshot-%s was given without --snapshot",
+					      options->snapshot_window ? "window" : "memory"),
+				    "give --snapshot too");
+	if (options_to_pipe(options) && options->n_dumps)
+		return clash("-o -", "--pprof",
+			     "perf's pipe form has no place for heap dumps: fetch them yourself "
+			     "and give them to `analyze - --pprof FILE`");
+	return NULL;
 }
 
 static struct error *check_target(int argc, const struct record_options *options)
@@ -298,6 +432,11 @@ struct error *options_parse(int argc, char *argv[], struct record_options *optio
 		TRY(parse_option(opt, options));
 	}
 	TRY(check_target(argc, options));
+	TRY(check_bounds(options));
+	if (!options->snapshot_window)
+		options->snapshot_window = SNAPSHOT_WINDOW_NS;
+	if (!options->snapshot_memory)
+		options->snapshot_memory = SNAPSHOT_MEMORY;
 	options->command = optind < argc ? argv + optind : NULL;
 	return NULL;
 }
@@ -305,6 +444,7 @@ struct error *options_parse(int argc, char *argv[], struct record_options *optio
 void options_free(struct record_options *options)
 {
 	free(options->pids);
+	free(options->conditions);
 	for (size_t i = 0; i < options->n_dumps; i++)
 		free(options->dumps[i].url);
 	free(options->dumps);

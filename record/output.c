@@ -1,12 +1,15 @@
 #include "record/output.h"
 
+#include "common/arguments.h"
 #include "formats/xalloc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +25,14 @@ struct error *output_check(const char *path)
 	struct stat st;
 	char *copy;
 
+	if (strcmp(path, "-") == 0)
+		return !isatty(STDOUT_FILENO)
+			       ? NULL
+			       : error_remedy(
+					 error_new("standard output is a terminal, and the trace "
+						   "is no text"),
+					 "pipe it on: `record -o - ... | analyze -`; or give a "
+					 "file with -o FILE");
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return error_remedy(
 			error_new("%s: cannot write the trace: not a regular file", path),
@@ -61,6 +72,33 @@ struct error *output_create(const char *path, int *fd)
 		return refuse(errno, path);
 	give_to_user(*fd);
 	return NULL;
+}
+
+char *output_numbered(const char *path, uint32_t number)
+{
+	return xasprintf("%s.%06u", path, number);
+}
+
+uint32_t output_next_number(const char *path)
+{
+	char *for_folder = xstrdup(path), *for_name = xstrdup(path);
+	const char *name = basename(for_name);
+	size_t len = strlen(name);
+	uint64_t greatest = 0, number;
+	struct dirent *entry;
+	DIR *folder = opendir(dirname(for_folder));
+
+	while (folder && (entry = readdir(folder)))
+		if (strncmp(entry->d_name, name, len) == 0 && entry->d_name[len] == '.' &&
+		    strlen(entry->d_name + len + 1) >= 6 &&
+		    argument_number(entry->d_name + len + 1, 1, 1000000000, &number) &&
+		    number > greatest)
+			greatest = number;
+	if (folder)
+		closedir(folder);
+	free(for_folder);
+	free(for_name);
+	return (uint32_t)greatest + 1;
 }
 
 struct error *output_append(const char *path, int *fd)

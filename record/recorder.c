@@ -1,5 +1,6 @@
 #include "record/recorder.h"
 
+#include "formats/xalloc.h"
 #include "record/check.h"
 #include "record/list.h"
 #include "record/output.h"
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +89,8 @@ static void handle_signals(struct recording *r)
 	while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			reap_child(r);
+		else if (info.ssi_signo == SIGUSR2)
+			r->asked = "SIGUSR2";
 		else if (info.ssi_signo == SIGTERM && r->options->command && !r->child_ended)
 			kill(r->targets[0].pid, SIGTERM);
 		else {
@@ -148,7 +150,7 @@ static void run(struct recording *r)
 		handle_signals(r);
 		emit_gctrace(r);
 		emit_remarks(r);
-		emit_rings(r);
+		emit_rings(r, UINT64_MAX);
 		now = watch_now();
 		if (r->deadline && now >= r->deadline)
 			r->stop = true;
@@ -163,7 +165,9 @@ static void run(struct recording *r)
 		read_targets(r, now >= next_table, false);
 		if (now >= next_table)
 			next_table = now + TABLE_NS;
+		emit_names(r, false);
 		emit_flush(r);
+		rotate_look(r);
 		next_tick += TICK_NS;
 		if (next_tick < now)
 			next_tick = now + TICK_NS;
@@ -208,11 +212,40 @@ static void finish_gctrace(struct recording *r)
 			 left_out);
 }
 
+static const char *why_end(const struct recording *r)
+{
+	if (r->why_early)
+		return r->why_early;
+	if (r->ended)
+		return r->options->command ? "the command ended" : "the processes ended";
+	if (r->deadline && watch_now() >= r->deadline)
+		return "the time was over";
+	return "it was asked to end";
+}
+
+static void end_file(struct recording *r)
+{
+	struct buffer dumps = {0};
+	size_t n;
+
+	if (options_to_pipe(r->options))
+		emit_names(r, true);
+	if (r->why_early)
+		emit_text(r, 0, xasprintf("loss: the recording ended early: %s", r->why_early));
+	emit_part(r, watch_now(), true, why_end(r));
+	if (r->fetch) {
+		n = fetch_take(r->fetch, r->n_targets == 1 ? (uint32_t)r->targets[0].pid : 0,
+			       &dumps);
+		if (n)
+			log_info(r->log, "%zu heap dump%s in the trace", n, n == 1 ? "" : "s");
+	}
+	emit_failed(r, files_complete(r, &dumps));
+	buffer_free(&dumps);
+}
+
 /* The last readings come before the events stop, so that every counted change has its event. */
 static void finish(struct recording *r)
 {
-	struct error *err;
-
 	if (r->fetch)
 		fetch_stop(r->fetch);
 	emit_remarks(r);
@@ -228,16 +261,13 @@ static void finish(struct recording *r)
 			  r->targets[i].pid, buckets, readings, stable);
 	}
 	emit_clock(r);
-	emit_rings(r);
-	emit_flush(r);
+	emit_rings(r, UINT64_MAX);
 	take_time();
-	if (!r->failure)
-		emit_symbols(r);
-	if (!r->failure)
-		emit_dumps(r);
-	err = perfdata_writer_finish(r->writer);
-	r->writer = NULL;
-	emit_failed(r, err);
+	files_busy(r, true);
+	if (r->options->snapshot)
+		rotate_snapshot(r, why_end(r), false);
+	else
+		end_file(r);
 }
 
 static void close_watches(struct recording *r)
@@ -287,18 +317,15 @@ static void print_summary(const struct recording *r)
 {
 	const struct session_counts *counts = session_counts(r->session);
 	double seconds = (double)(watch_now() - r->started) / 1e9;
-	struct stat st = {0};
 
-	fstat(r->out_fd, &st);
 	log_info(r->log,
 		 "%.1f s of %s: %lu events (%lu births, %lu deaths, %lu GC cycles), %lu lost",
 		 seconds, r->targets[0].exe, counts->samples, events_named(r, "birth"),
 		 events_named(r, "death"), events_named(r, "gc_end"), counts->lost);
 	print_extra(r);
-	log_info(r->log, "%s: %.1f kB for %.1f kB of events", r->options->output,
-		 (double)st.st_size / 1e3, (double)counts->bytes / 1e3);
-	if (!r->failure)
-		log_info(r->log, "next: analyze %s", r->options->output);
+	if (r->why_early)
+		log_info(r->log, "the recording ended early: %s", r->why_early);
+	files_summary(r);
 }
 
 /* Waits for a command that goes on after its recording; a second signal gives up on it. */
@@ -348,6 +375,7 @@ static struct error *catch_signals(struct recording *r)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* A write beyond `ulimit -f` is an error to report, not a reason to die. */
@@ -382,21 +410,22 @@ static struct error *prepare(struct recording *r, int *status)
 
 static struct error *start(struct recording *r, int *status)
 {
-	struct buffer records = {0};
 	struct error *err;
 
-	synth_kernel(r->session, watch_now(), &records);
-	emit_failed(r, perfdata_write(r->writer, records.data, records.len));
-	buffer_free(&records);
+	synth_kernel(r->session, watch_now(), &r->kernel_map);
 	hurry();
 	err = privilege_drop();
 	if (err)
 		log_debug(r->log, "privileges are kept: %s", error_message(err));
 	error_free(err);
+	r->started = r->id = r->file.began = watch_now();
+	if (r->flight)
+		TRY(flight_begin(r->flight, r->started));
+	else
+		emit_part(r, r->started, false, "");
 	emit_clock(r);
-	for (size_t i = 0; i < r->n_targets; i++)
-		emit_plan(r, i);
-	r->started = watch_now();
+	emit_kernel(r);
+	emit_plans(r);
 	if (r->options->duration_ms)
 		r->deadline = r->started + r->options->duration_ms * 1000000;
 	if (r->tee)
@@ -405,10 +434,7 @@ static struct error *start(struct recording *r, int *status)
 		TRY(target_release(&r->targets[0], status));
 	} else {
 		session_enable(r->session);
-		for (size_t i = 0; i < r->n_targets; i++)
-			synth_process(r->session, r->targets[i].pid, r->started, &records);
-		emit_failed(r, perfdata_write(r->writer, records.data, records.len));
-		buffer_free(&records);
+		emit_processes(r, r->started);
 	}
 	if (r->options->n_dumps)
 		TRY(fetch_start(r->options->dumps, r->options->n_dumps, &r->fetch));
@@ -441,8 +467,7 @@ static void close_stderr(struct recording *r)
 
 static void recording_free(struct recording *r)
 {
-	if (r->writer)
-		error_free(perfdata_writer_finish(r->writer));
+	files_free(r);
 	session_close(r->session);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		watch_free(r->watches[i]);
@@ -470,8 +495,6 @@ static void recording_free(struct recording *r)
 	free(r->watches);
 	free(r->biases);
 	free(r->journal);
-	if (r->out_fd >= 0)
-		close(r->out_fd);
 	if (r->signal_fd >= 0)
 		close(r->signal_fd);
 	error_free(r->failure);
@@ -490,6 +513,7 @@ static struct error *record(struct recording *r, int *status)
 	close_watches(r);
 	print_summary(r);
 	/* The breakpoints go before the command is waited for. */
+	files_busy(r, true);
 	session_close(r->session);
 	r->session = NULL;
 	if (probes_close(r->probes))
@@ -499,15 +523,27 @@ static struct error *record(struct recording *r, int *status)
 	wait_for_child(r);
 	err = r->failure;
 	r->failure = NULL;
+	if (!err && r->failed_files)
+		err = error_new("%u files could not be completed", r->failed_files);
 	if (!err)
 		*status = command_status(r);
 	return err;
 }
 
+static struct recording new_recording(const struct record_options *options, const struct log *log)
+{
+	return (struct recording){
+		.options = options,
+		.log = log,
+		.file.fd = -1,
+		.signal_fd = -1,
+		.gctrace_fd = -1,
+	};
+}
+
 struct error *recorder_run(const struct record_options *options, const struct log *log, int *status)
 {
-	struct recording r = {
-		.options = options, .log = log, .out_fd = -1, .signal_fd = -1, .gctrace_fd = -1};
+	struct recording r = new_recording(options, log);
 	struct error *err;
 
 	*status = EXIT_RECORD_FAILED;
@@ -518,7 +554,7 @@ struct error *recorder_run(const struct record_options *options, const struct lo
 
 struct error *recorder_list(const struct record_options *options, int *status)
 {
-	struct recording r = {.options = options, .out_fd = -1, .signal_fd = -1, .gctrace_fd = -1};
+	struct recording r = new_recording(options, NULL);
 	struct error *err;
 
 	*status = EXIT_RECORD_FAILED;
@@ -533,7 +569,7 @@ struct error *recorder_list(const struct record_options *options, int *status)
 
 struct error *recorder_check(const struct record_options *options, int *status)
 {
-	struct recording r = {.options = options, .out_fd = -1, .signal_fd = -1, .gctrace_fd = -1};
+	struct recording r = new_recording(options, NULL);
 	bool ok = check_machine(stdout);
 	struct error *err = NULL;
 

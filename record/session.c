@@ -366,82 +366,102 @@ void session_wait(struct session *session, const int *fds, size_t n_fds, int tim
 	poll(all, n, timeout_ms);
 }
 
-static void count_sample(struct session_counts *counts, const struct perf_event_header *header)
+/* When a record was made; 0 where it does not tell. Words never wrap, being 8-aligned. */
+static uint64_t record_time(const uint8_t *data, uint64_t mask, uint64_t from,
+			    const struct perf_event_header *header)
 {
-	/* IDENTIFIER, IP, TID, TIME: the same for every attr. */
-	uint64_t time;
+	/* A sample: IDENTIFIER, IP, TID, TIME; else the trailer is pid and tid, time, cpu, id. */
+	uint64_t offset = header->type == PERF_RECORD_SAMPLE ? 32 : header->size - 24u, time;
 
-	memcpy(&time, (const char *)(header + 1) + 24, sizeof(time));
-	counts->samples++;
-	if (!counts->first_time || time < counts->first_time)
-		counts->first_time = time;
-	if (time > counts->last_time)
-		counts->last_time = time;
+	if (header->size < 40)
+		return 0;
+	memcpy(&time, data + ((from + offset) & mask), sizeof(time));
+	return time;
 }
 
-/* Walks the records of a ring. Only headers are looked at: they never wrap, being 8-aligned. */
-static void count_records(struct session *s, const uint8_t *data, uint64_t mask, uint64_t from,
-			  uint64_t to)
+static void count_record(struct session_counts *counts, const uint8_t *data, uint64_t mask,
+			 uint64_t from, const struct perf_event_header *header)
 {
-	struct session_counts *counts = &s->counts;
+	uint64_t lost;
 
-	while (from < to) {
-		const struct perf_event_header *header =
-			(const struct perf_event_header *)(data + (from & mask));
-		uint64_t lost;
+	counts->records++;
+	/* The fields of a small record at the very end of the ring lie at its start. */
+	if (header->type == PERF_RECORD_LOST) {
+		memcpy(&lost, data + ((from + 16) & mask), sizeof(lost));
+		counts->lost += lost;
+		counts->lost_records++;
+	} else if (header->type == PERF_RECORD_LOST_SAMPLES) {
+		memcpy(&lost, data + ((from + 8) & mask), sizeof(lost));
+		counts->lost += lost;
+		counts->lost_records++;
+	} else if (header->type == PERF_RECORD_THROTTLE) {
+		counts->throttled++;
+	} else if (header->type == PERF_RECORD_SAMPLE) {
+		uint64_t time = record_time(data, mask, from, header);
 
-		if (header->size < sizeof(*header))
-			return;
-		counts->records++;
-		/* The fields of a small record at the very end of the ring lie at its start. */
-		if (header->type == PERF_RECORD_LOST) {
-			memcpy(&lost, data + ((from + 16) & mask), sizeof(lost));
-			counts->lost += lost;
-			counts->lost_records++;
-		} else if (header->type == PERF_RECORD_LOST_SAMPLES) {
-			memcpy(&lost, data + ((from + 8) & mask), sizeof(lost));
-			counts->lost += lost;
-			counts->lost_records++;
-		} else if (header->type == PERF_RECORD_THROTTLE) {
-			counts->throttled++;
-		} else if (header->type == PERF_RECORD_SAMPLE && (from & mask) + 40 <= mask + 1) {
-			count_sample(counts, header);
-		} else if (header->type == PERF_RECORD_SAMPLE) {
-			counts->samples++;
-		}
-		from += header->size;
+		counts->samples++;
+		if (time && (!counts->first_time || time < counts->first_time))
+			counts->first_time = time;
+		if (time > counts->last_time)
+			counts->last_time = time;
 	}
 }
 
-struct error *session_drain(struct session *session, struct perfdata_writer *writer)
+/*
+ * Walks the records of a ring up to the first that is newer than `until`, and returns where that
+ * begins. Only headers and times are looked at.
+ */
+static uint64_t count_records(struct session *s, const uint8_t *data, uint64_t mask, uint64_t from,
+			      uint64_t to, uint64_t until)
+{
+	while (from < to) {
+		const struct perf_event_header *header =
+			(const struct perf_event_header *)(data + (from & mask));
+
+		if (header->size < sizeof(*header))
+			return to;
+		if (until != UINT64_MAX && record_time(data, mask, from, header) > until)
+			return from;
+		count_record(&s->counts, data, mask, from, header);
+		from += header->size;
+	}
+	return to;
+}
+
+struct error *session_drain(struct session *session, uint64_t until, session_sink *sink,
+			    void *context)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct perf_mmap *map;
 
 	perf_evlist__for_each_mmap (session->evlist, map, false) {
 		const uint8_t *data = (const uint8_t *)map->base + page;
-		uint64_t mask = (uint64_t)map->mask, from = map->prev, head, size;
+		uint64_t mask = (uint64_t)map->mask, from = map->prev, end, size;
 
 		if (!map->base)
 			continue;
-		head = perf_mmap__read_head(map);
-		size = head - from;
+		end = count_records(session, data, mask, from, perf_mmap__read_head(map), until);
+		size = end - from;
 		if (!size)
 			continue;
-		count_records(session, data, mask, from, head);
 		session->counts.bytes += size;
 		if ((from & mask) + size > mask + 1) {
 			size_t first = mask + 1 - (from & mask);
 
-			TRY(perfdata_write_part(writer, data + (from & mask), first));
-			TRY(perfdata_write_part(writer, data, size - first));
+			TRY(sink(context, data + (from & mask), first));
+			TRY(sink(context, data, size - first));
 		} else {
-			TRY(perfdata_write(writer, data + (from & mask), size));
+			TRY(sink(context, data + (from & mask), size));
 		}
-		map->prev = head;
+		map->prev = end;
 		perf_mmap__consume(map);
 	}
 	return NULL;
+}
+
+void session_restart_times(struct session *session)
+{
+	session->counts.first_time = session->counts.last_time = 0;
 }
 
 const struct session_counts *session_counts(const struct session *session)

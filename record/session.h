@@ -51,11 +51,18 @@ struct session_counts {
 	uint64_t bytes;
 };
 
+/* Takes bytes of the rings; a call may end inside of a record. */
+typedef struct error *session_sink(void *context, const void *bytes, size_t len);
+
 /*
- * Hands the content of all rings to the writer, in bulk, and counts it.
+ * Hands the content of all rings to the sink, in bulk, and counts it. What is newer than `until`
+ * (ns) stays where it is; UINT64_MAX: nothing does.
  */
-struct error *session_drain(struct session *session, struct perfdata_writer *writer);
+struct error *session_drain(struct session *session, uint64_t until, session_sink *sink,
+			    void *context);
 const struct session_counts *session_counts(const struct session *session);
+/* first_time and last_time count from here: another file begins. */
+void session_restart_times(struct session *session);
 
 /* How often the kernel counted event i, lost or not; 0 where it cannot be read. */
 uint64_t session_event_count(const struct session *session, size_t i);

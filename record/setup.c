@@ -107,10 +107,13 @@ struct error *setup_targets(struct recording *r, int *status)
 
 struct error *setup_command(struct recording *r)
 {
-	struct target_surroundings surroundings = {.stderr_fd = -1};
+	struct target_surroundings surroundings = {.stdout_fd = -1, .stderr_fd = -1};
 	char *godebug = NULL;
 	struct error *err;
 
+	/* What the command prints is no part of the trace: it goes where perf record sends it. */
+	if (options_to_pipe(r->options))
+		surroundings.stdout_fd = STDERR_FILENO;
 	if (r->options->gctrace_file)
 		TRY(output_append(r->options->gctrace_file, &r->gctrace_fd));
 	if (r->options->gctrace) {
@@ -286,29 +289,39 @@ struct error *setup_session(struct recording *r)
 	return err;
 }
 
+/* One of each condition for each target. */
+static void watch_conditions(struct recording *r)
+{
+	size_t n = r->options->n_conditions;
+
+	r->conditions = xcalloc(r->n_targets * n + 1, sizeof(struct snapshot_watch *));
+	for (size_t i = 0; i < r->n_targets * n; i++)
+		r->conditions[i] = snapshot_watch_new(&r->options->conditions[i % n]);
+}
+
 struct error *setup_writer(struct recording *r)
 {
-	struct buffer tracing_data = {0};
-	struct perfdata_writer_options options = {
-		.compression_level = r->options->compression_level,
-		.version = GMT_VERSION,
-		.cmdline = r->options->argv,
-	};
+	const struct record_options *options = r->options;
 	const struct trace_event *events;
-	struct error *err;
 	size_t n;
 
 	events = probes_events(r->probes, &n);
-	err = tracing_data_collect(events, n, &tracing_data);
-	if (!err)
-		err = output_create(r->options->output, &r->out_fd);
-	if (!err) {
-		options.fd = r->out_fd;
-		options.events = session_events(r->session, &options.n_events);
-		options.tracing_data = tracing_data.data;
-		options.tracing_data_len = tracing_data.len;
-		err = perfdata_writer_new(&options, &r->writer);
+	TRY(error_context(tracing_data_collect(events, n, &r->tracing_data), "%s",
+			  options->output));
+	if (options_numbered(options)) {
+		r->first_number = output_next_number(options->output);
+		r->written.number = r->first_number - 1;
 	}
-	buffer_free(&tracing_data);
-	return error_context(err, "%s", r->options->output);
+	if (!options->snapshot) {
+		r->names = names_new(r->targets, r->biases, r->n_targets);
+		return files_open(r);
+	}
+	watch_conditions(r);
+	return flight_new(
+		&(struct flight_options){
+			.window = options->snapshot_window,
+			.bytes = options->snapshot_memory,
+			.compression_level = options->compression_level,
+		},
+		&r->flight);
 }

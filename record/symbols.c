@@ -3,14 +3,11 @@
 #include "common/map.h"
 #include "formats/note.h"
 #include "formats/perfdata.h"
-#include "formats/symtab.h"
 #include "formats/xalloc.h"
 #include "record/mappings.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_FRAMES 64
 
 /* A process whose addresses are asked for. */
 struct process {
@@ -38,20 +35,20 @@ struct collector {
 	struct mappings *mappings;
 };
 
-/* A return address belongs to the call before it; the first word of a function to itself. */
-static size_t lookup(struct gobin *bin, uint64_t address, struct symtab_frame *frames)
+/* The first word of a function belongs to itself. */
+size_t symbols_frames(struct gobin *bin, uint64_t address, struct symtab_frame *frames)
 {
 	struct gobin_function fn;
 
 	if (gobin_function_at(bin, address, &fn) && fn.address == address)
-		return gobin_frames(bin, address, frames, MAX_FRAMES);
-	return gobin_frames(bin, address - 1, frames, MAX_FRAMES);
+		return gobin_frames(bin, address, frames, SYMBOLS_MAX_FRAMES);
+	return gobin_frames(bin, address - 1, frames, SYMBOLS_MAX_FRAMES);
 }
 
 static void resolve(struct collector *c, const struct process *process, uint64_t address)
 {
-	struct symtab_frame frames[MAX_FRAMES];
-	size_t n = lookup(process->bin, address - process->load_bias, frames);
+	struct symtab_frame frames[SYMBOLS_MAX_FRAMES];
+	size_t n = symbols_frames(process->bin, address - process->load_bias, frames);
 
 	if (!n) {
 		frames[0] = (struct symtab_frame){.file = ""};

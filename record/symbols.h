@@ -3,6 +3,7 @@
 
 #include "formats/bytes.h"
 #include "formats/error.h"
+#include "formats/symtab.h"
 #include "record/target.h"
 
 /* An array of addresses in the raw data of an event: the `stk` of a birth. */
@@ -20,6 +21,13 @@ struct symbols_options {
 	const struct symbols_array *arrays;
 	size_t n_arrays;
 };
+
+/*
+ * The frames of a return address (an ELF address), which belongs to the call before it: at most
+ * SYMBOLS_MAX_FRAMES. Returns how many.
+ */
+#define SYMBOLS_MAX_FRAMES 64
+size_t symbols_frames(struct gobin *bin, uint64_t address, struct symtab_frame *frames);
 
 /*
  * Reads a flushed trace once more and resolves every address in it: in call chains, in bucket

@@ -192,3 +192,38 @@ void synth_process(const struct session *session, pid_t pid, uint64_t time, stru
 	free(line);
 	fclose(maps);
 }
+
+/* One thread's children, where the kernel lists them (CONFIG_PROC_CHILDREN). */
+static void synth_children_of(const struct session *session, pid_t pid, pid_t tid, uint64_t time,
+			      unsigned depth, struct buffer *out)
+{
+	size_t n;
+	char path[64];
+	int child;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, tid);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &child) == 1) {
+		pid_t *tids = depth ? target_threads(child, &n) : NULL;
+
+		synth_process(session, child, time, out);
+		for (size_t i = 0; tids && i < n; i++)
+			synth_children_of(session, child, tids[i], time, depth - 1, out);
+		free(tids);
+	}
+	if (f)
+		fclose(f);
+}
+
+#define DEPTH 16 /* of a family that is followed */
+
+void synth_children(const struct session *session, pid_t pid, uint64_t time, struct buffer *out)
+{
+	size_t n;
+	pid_t *tids = target_threads(pid, &n);
+
+	for (size_t i = 0; i < n; i++)
+		synth_children_of(session, pid, tids[i], time, DEPTH, out);
+	free(tids);
+}

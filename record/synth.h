@@ -17,5 +17,7 @@ void synth_process(const struct session *session, pid_t pid, uint64_t time, stru
 void synth_kernel(const struct session *session, uint64_t time, struct buffer *out);
 /* The running kernel's GNU build id into id (20 bytes); its length, or 0. */
 size_t synth_kernel_build_id(uint8_t *id);
+/* The same for what it has started, and what those have started. */
+void synth_children(const struct session *session, pid_t pid, uint64_t time, struct buffer *out);
 
 #endif

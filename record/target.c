@@ -124,6 +124,7 @@ static void child_main(int release_fd, int exec_fd, const char *exe, char *const
 	int errnum;
 
 	if ((surroundings->godebug && setenv("GODEBUG", surroundings->godebug, 1) != 0) ||
+	    (surroundings->stdout_fd >= 0 && dup2(surroundings->stdout_fd, STDOUT_FILENO) < 0) ||
 	    (surroundings->stderr_fd >= 0 && dup2(surroundings->stderr_fd, STDERR_FILENO) < 0))
 		_exit(EXIT_RECORD_FAILED);
 	/* The recorder died or gave up before it let go: there is nothing to run. */

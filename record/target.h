@@ -33,6 +33,7 @@ struct error *target_find_command(char *const argv[], struct target *target, int
 
 /* What a command gets instead of what we have ourselves. */
 struct target_surroundings {
+	int stdout_fd;	     /* its standard output; -1: ours */
 	int stderr_fd;	     /* its standard error; -1: ours */
 	const char *godebug; /* its GODEBUG; NULL: ours */
 };

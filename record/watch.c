@@ -22,6 +22,8 @@ struct watch {
 	struct note_process process; /* as last noted */
 	bool noted;
 	uint64_t runtime_init_at, rate_at; /* addresses in the process; 0: not known */
+	uint64_t heap_live_at;
+	uint64_t rss; /* as of the last tick */
 	uint64_t rate_size;
 	bool rate_seen; /* non-zero at least once */
 	/* --set-rate */
@@ -79,6 +81,17 @@ static uint64_t global_address(const struct watch *w, const char *name)
 	return gobin_global(w->target->bin, name, &address) ? address + w->process.load_bias : 0;
 }
 
+/* The word that the probes of the GC read too; it moved in 1.17. */
+static uint64_t heap_live_address(const struct watch *w)
+{
+	int minor = gobin_version(w->target->bin)->minor;
+	int offset = gobin_layout(w->target->bin)->gc_heap_live;
+	uint64_t base = global_address(w, minor >= 0 && minor <= 16 ? "runtime.memstats"
+								    : "runtime.gcController");
+
+	return base && offset >= 0 ? base + (uint64_t)offset : 0;
+}
+
 static void open_buckets(struct watch *w)
 {
 	const struct go_version *version = gobin_version(w->target->bin);
@@ -133,6 +146,7 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 	}
 	w->runtime_init_at = global_address(w, "runtime.runtimeInitTime");
 	w->rate_at = global_address(w, "runtime.MemProfileRate");
+	w->heap_live_at = heap_live_address(w);
 	open_buckets(w);
 	if (w->buckets) {
 		struct gobin_function fn;
@@ -183,6 +197,7 @@ static void note_memory(struct watch *w)
 	size_t n;
 	FILE *f;
 
+	w->rss = 0;
 	snprintf(path, sizeof(path), "/proc/%d/status", w->target->pid);
 	f = fopen(path, "re");
 	if (!f)
@@ -193,9 +208,10 @@ static void note_memory(struct watch *w)
 	/* A process that has ended has no memory lines. */
 	if (!strstr(text, "\nVmRSS:"))
 		return;
+	w->rss = status_bytes(text, "\nVmRSS:");
 	note_put_rss(&payload, &(struct note_rss){
 				       .pid = (uint32_t)w->target->pid,
-				       .rss = status_bytes(text, "\nVmRSS:"),
+				       .rss = w->rss,
 				       .anon = status_bytes(text, "\nRssAnon:"),
 				       .file = status_bytes(text, "\nRssFile:"),
 				       .shmem = status_bytes(text, "\nRssShmem:"),
@@ -266,6 +282,29 @@ void watch_table(struct watch *watch, bool final)
 	if (watch->buckets && !buckets_read(watch->buckets, final, watch, on_bucket, on_table))
 		log_debug(watch->log, "process %d: its bucket table cannot be read now",
 			  watch->target->pid);
+}
+
+void watch_restart(struct watch *watch)
+{
+	watch->noted = false;
+	watch->process.attached = true;
+	if (watch->buckets)
+		buckets_restart(watch->buckets);
+}
+
+uint64_t watch_rss(const struct watch *watch)
+{
+	return watch->rss;
+}
+
+uint64_t watch_heap(const struct watch *watch)
+{
+	uint64_t live = 0;
+
+	if (watch->memory && watch->heap_live_at &&
+	    !memory_u64(watch->memory, watch->heap_live_at, &live))
+		return 0;
+	return live;
 }
 
 bool watch_sampling_off(const struct watch *watch)

@@ -39,6 +39,16 @@ void watch_tick(struct watch *watch);
 /* The bucket table. final: the last one, of a process that has ended or at the recording's end. */
 void watch_table(struct watch *watch, bool final);
 
+/*
+ * Another file begins: what the process is and its whole table are noted anew with the next tick
+ * and reading, as of a process that ran before.
+ */
+void watch_restart(struct watch *watch);
+
+/* Resident memory as of the last tick, and the runtime's live heap now, bytes; 0: not known. */
+uint64_t watch_rss(const struct watch *watch);
+uint64_t watch_heap(const struct watch *watch);
+
 /* True where the runtime's sampler was seen switched off (MemProfileRate is 0). */
 bool watch_sampling_off(const struct watch *watch);
 

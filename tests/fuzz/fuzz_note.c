@@ -39,6 +39,13 @@ static void encode(struct buffer *out, const struct note *note)
 	case NOTE_NATIVE:
 		note_put_native(out, &note->native);
 		break;
+	case NOTE_PART:
+		note_put_part(out, &note->part);
+		break;
+	case NOTE_SYMBOLS:
+		if (note->symbols.len <= NOTE_SYMBOLS_MAX)
+			note_put_symbols(out, &note->symbols);
+		break;
 	}
 }
 

@@ -341,6 +341,49 @@ static void test_limits(void **state)
 	buffer_free(&buf);
 }
 
+static void test_part(void **state)
+{
+	struct note_part part = {.recording = 77,
+				 .from = 5000000000,
+				 .kind = PART_ROTATED,
+				 .number = 3,
+				 .ends = 1,
+				 .text = "the next file follows"};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_part(&buf, &part);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_PART);
+	assert_int_equal(note.part.recording, 77);
+	assert_int_equal(note.part.from, 5000000000);
+	assert_int_equal(note.part.kind, PART_ROTATED);
+	assert_int_equal(note.part.number, 3);
+	assert_int_equal(note.part.ends, 1);
+	assert_string_equal(note.part.text, part.text);
+	note_free(&note);
+	buffer_free(&buf);
+}
+
+/* The padding of a raw payload is not part of the table. */
+static void test_symbols(void **state)
+{
+	struct note_symbols symbols = {.table = (const uint8_t *)"table", .len = 5};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_symbols(&buf, &symbols);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_SYMBOLS);
+	assert_int_equal(note.symbols.len, 5);
+	assert_memory_equal(note.symbols.table, "table", 5);
+	assert_false(note.symbols.swap);
+	note_free(&note);
+	buffer_free(&buf);
+}
+
 /* Whatever the recorder puts in, a note fits a sample, and a text is cut between characters. */
 static void test_size_limit(void **state)
 {
@@ -504,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_owners_from_later),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_part),
+		cmocka_unit_test(test_symbols),
 		cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_swapped),
 		cmocka_unit_test(test_foreign),
