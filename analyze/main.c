@@ -167,6 +167,8 @@ static struct error *write_text(const struct analyze_options *options, FILE *out
 	const struct report_options report = {
 		.width = terminal_width(out),
 		.top = options->top,
+		.hot = options->hot,
+		.near_goal = options->near_goal > 0,
 		.colour = wants_color(options, out),
 		.verbose = options->verbosity > 0,
 	};
@@ -293,6 +295,7 @@ static struct error *run(struct analyze_options *options, struct log *log, int *
 	struct error *err;
 
 	model_init(&findings.model);
+	findings.model.near_goal = options->near_goal;
 	err = find_out(options, log, &findings);
 	if (!err)
 		err = compare(options, log, &findings);

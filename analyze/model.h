@@ -76,6 +76,8 @@ struct site {
 	uint64_t live;		   /* sampled objects alive at the end */
 	uint64_t live_sampled_bytes;
 	double est_births_bytes, est_live_bytes;
+	uint64_t near_births; /* of births, those while the heap was near its goal */
+	double near_est_bytes;
 	double est_live_variance; /* of est_live_bytes, bytes^2, from sampling alone */
 	double est_live_objects;
 	uint64_t min_size, max_size;	  /* object (slot) sizes seen */
@@ -166,6 +168,9 @@ struct process {
 	uint64_t mmap_calls, munmap_calls, brk_calls, madvise_calls;
 	uint64_t released; /* bytes of pages that madvise gave back; they stay mapped */
 	int64_t mapped_net;
+	bool near_known;     /* the goal of the heap was seen */
+	uint64_t near_time;  /* ns that the heap was near its goal (model.near_goal) */
+	uint64_t near_times; /* how often it came there */
 	struct memory_limits limits;
 	/* In order; each process counts its own GC cycles. */
 	struct epoch *epochs;
@@ -282,6 +287,7 @@ struct model {
 	char *trace_path;
 	char *hostname, *osrelease, *arch, *cmdline;
 	uint64_t first_time, last_time;
+	double near_goal;  /* share of its goal from which on the heap is near it; 0: 0.9 */
 	uint64_t from, to; /* what lies outside was left out on demand; 0: no bound */
 	bool truncated;
 	char *damage; /* where reading had to stop, or NULL */

@@ -21,6 +21,10 @@ const char analyze_help[] =
 	"                       the trace object by object at the GC cycle it describes\n"
 	"  -f, --format FORMAT  text (default); json: all of it with every curve behind it, for\n"
 	"                       programs, in a form that stays\n"
+	"      --hot            also show where the allocation is, by chains of callers\n"
+	"      --near-goal SHARE  and where it is while the heap is as near to its goal as that, "
+	"as\n"
+	"                       0.9: there goroutines have to help the collector\n"
 	"      --baseline FILE  compare with another trace, or with the JSON report on one: what\n"
 	"                       allocates or grows more, less, is new or gone, site by site\n"
 	"      --fail-on EXPR   exit with 1 where this holds, as in 'rss.growth > 1MB/min' or\n"
@@ -78,6 +82,8 @@ enum {
 	OPT_TOP,
 	OPT_LIMIT,
 	OPT_GC_THRESHOLD,
+	OPT_HOT,
+	OPT_NEAR_GOAL,
 	OPT_BASELINE,
 	OPT_FAIL_ON,
 	OPT_GATES,
@@ -96,6 +102,8 @@ static const struct option long_options[] = {
 	{"top", required_argument, NULL, OPT_TOP},
 	{"limit", required_argument, NULL, OPT_LIMIT},
 	{"gc-threshold", required_argument, NULL, OPT_GC_THRESHOLD},
+	{"hot", no_argument, NULL, OPT_HOT},
+	{"near-goal", required_argument, NULL, OPT_NEAR_GOAL},
 	{"baseline", required_argument, NULL, OPT_BASELINE},
 	{"fail-on", required_argument, NULL, OPT_FAIL_ON},
 	{"gates", required_argument, NULL, OPT_GATES},
@@ -148,6 +156,18 @@ static struct error *parse_time(const char *option, const char *text, uint64_t *
 		       : usage(option, text, "not a time into the trace such as 90s, 10m, 2h");
 }
 
+static struct error *parse_share(const char *option, const char *text, double *share)
+{
+	char *end;
+
+	*share = strtod(text, &end);
+	if (end != text && !strcmp(end, "%"))
+		*share /= 100;
+	else if (end == text || *end)
+		*share = 0;
+	return *share > 0 && *share < 1 ? NULL : usage(option, text, "not a share such as 0.9");
+}
+
 static struct error *parse_option(int opt, struct analyze_options *options)
 {
 	uint64_t number;
@@ -181,6 +201,11 @@ static struct error *parse_option(int opt, struct analyze_options *options)
 	case OPT_GC_THRESHOLD:
 		return error_context(gchealth_set_threshold(&options->gc, optarg),
 				     "--gc-threshold");
+	case OPT_HOT:
+		options->hot = true;
+		return NULL;
+	case OPT_NEAR_GOAL:
+		return parse_share("--near-goal", optarg, &options->near_goal);
 	case OPT_BASELINE:
 		options->baseline = optarg;
 		return NULL;

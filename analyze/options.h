@@ -25,6 +25,8 @@ struct analyze_options {
 	uint64_t from, to;	    /* ns from the start of the trace; to 0: to its end */
 	struct gchealth_options gc; /* thresholds */
 	uint64_t limit;		    /* memory of the process, bytes; 0 unknown */
+	double near_goal;	    /* share of the heap's goal; 0: no such view */
+	bool hot;		    /* a view of where the allocation is */
 	unsigned top;		    /* candidates to show; 0: as many as the report thinks fit */
 	enum analyze_color color;
 	int verbosity; /* common/log.h */

@@ -153,6 +153,11 @@ static void put_process(struct json_report *report, const struct process *proces
 	json_u64(json, "unmatched_deaths", sums->unmatched_deaths);
 	json_u64(json, "sites", sums->sites);
 	json_u64(json, "gc_cycles", sums->cycles);
+	if (process->near_known)
+		json_u64(json, "near_goal_total_ns", process->near_time);
+	else
+		json_null(json, "near_goal_total_ns");
+	json_u64(json, "near_goal_times", process->near_times);
 	put_epochs(report, process);
 	json_array(json, "slices");
 	for (size_t i = 0; i < process->n_slices; i++) {

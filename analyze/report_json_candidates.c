@@ -196,6 +196,8 @@ static void put_counts(struct json_report *report, const struct site *site)
 	json_u64(json, "births", site->births);
 	json_u64(json, "births_sampled_bytes", site->births_sampled_bytes);
 	json_number(json, "births_est_bytes", site->est_births_bytes);
+	json_u64(json, "near_goal_births", site->near_births);
+	json_number(json, "near_goal_est_bytes", site->near_est_bytes);
 	json_u64(json, "deaths", site->deaths);
 	json_u64(json, "deaths_sampled_bytes", site->deaths_sampled_bytes);
 	json_u64(json, "unmatched_deaths", site->unmatched_deaths);

@@ -12,6 +12,8 @@ struct report_options {
 	size_t width;	  /* columns; 0: 100; at least 60 are used */
 	size_t top;	  /* candidates shown with evidence and stack; 0: 5 */
 	size_t intervals; /* most rows of a timeline; 0: 30 */
+	bool hot;	  /* where the allocation is */
+	bool near_goal;	  /* and where it is while the heap is near its goal */
 	bool colour;	  /* ANSI colours */
 	bool verbose;	  /* every candidate, process and remark */
 };

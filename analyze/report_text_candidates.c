@@ -50,8 +50,8 @@ static void put_frame(const struct report *report, const struct symtab_frame *fr
 	free(place);
 }
 
-static void print_frame(const struct report *report, const struct symtab_frame *frame,
-			size_t indent, size_t column)
+void report_frame(const struct report *report, const struct symtab_frame *frame, size_t indent,
+		  size_t column)
 {
 	fprintf(report->out, "%*s", (int)indent, "");
 	put_frame(report, frame, report->options.width - indent, column);
@@ -87,7 +87,7 @@ static void print_stack(const struct report *report, const struct site *site)
 				report_style(report, STYLE_FAINT), end - i, report_plain(report));
 		} else {
 			end = i + 1;
-			print_frame(report, model_frame(model, site, i), 8, widest);
+			report_frame(report, model_frame(model, site, i), 8, widest);
 		}
 		shown++;
 	}
@@ -128,7 +128,7 @@ static void print_suspect(const struct report *report, size_t rank,
 
 	print_verdict(report, rank, candidate);
 	fputs(report_style(report, STYLE_HEADING), report->out);
-	print_frame(report, model_site_frame(report->model, site), 5, 0);
+	report_frame(report, model_site_frame(report->model, site), 5, 0);
 	fputs(report_plain(report), report->out);
 	if (candidate->evidence)
 		report_wrap(report, 5, 7, "%s", candidate->evidence);
@@ -160,7 +160,7 @@ static void print_brief(const struct report *report, size_t rank, const struct c
 		put_frame(report, frame, width - used, 0);
 	} else {
 		fputc('\n', report->out);
-		print_frame(report, frame, 5, 0);
+		report_frame(report, frame, 5, 0);
 	}
 	if (report->options.verbose && candidate->evidence)
 		report_wrap(report, 5, 7, "%s", candidate->evidence);

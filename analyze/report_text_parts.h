@@ -35,6 +35,12 @@ struct units_text report_time(const struct report *report, uint64_t time);
 /* Whether a process is worth a section of its own. */
 bool report_shows_process(const struct report *report, size_t place);
 
+/* A frame on a line of its own: the function, then file and line behind the column. */
+void report_frame(const struct report *report, const struct symtab_frame *frame, size_t indent,
+		  size_t column);
+/* Where the allocation is, and where it is near the goal, if these were asked for. */
+void report_hot_spots(const struct report *report);
+
 void report_timelines(const struct report *report);
 void report_candidates(const struct report *report);
 void report_trust(const struct report *report);

@@ -61,6 +61,7 @@ void track_gc_start(struct track *track, const struct event *event)
 	life->gc.number = event->v[FIELD_CYCLES];
 	life->gc.heap0 = event->v[FIELD_LIVE];
 	life->gc.goal = goal_of(event, FIELD_GOAL);
+	track_near_heap(track, life, event->time, life->gc.heap0, life->gc.goal);
 }
 
 void track_gc_mark_term(struct track *track, const struct event *event)
@@ -178,5 +179,7 @@ void track_gc_end(struct track *track, const struct event *event)
 		note_heap(track, life, cycle - 1,
 			  event->has & EVENT_HAS(FIELD_NEXT_GOAL) ? goal_of(event, FIELD_NEXT_GOAL)
 								  : life->gc.goal);
+	/* What was marked is what the heap is now, and what comes is on top of it. */
+	track_near_heap(track, life, event->time, life->gc.heap2, goal_of(event, FIELD_NEXT_GOAL));
 	add_cycle(track, life);
 }

@@ -66,6 +66,7 @@ static void count_birth(struct track *track, struct life *life, const struct buc
 		site->min_size = bucket->size;
 	if (bucket->size > site->max_size)
 		site->max_size = bucket->size;
+	track_near_birth(track, life, site, event->time, bucket->est_bytes);
 	add_tally(&site->born[epoch], bucket->est_bytes);
 	track_generation(track, life, id, cycle, 1);
 	track->model->births++;
@@ -244,6 +245,7 @@ void track_finish_life(struct track *track, struct life *life)
 		return;
 	life->finished = true;
 	track_gc_flush(track, life);
+	track_near_finish(track, life, process->end ? process->end : track->model->last_time);
 	if (process->n_epochs)
 		process->epochs[process->n_epochs - 1].last_cycle = life->cycle;
 	track_finish_sites(track, life);

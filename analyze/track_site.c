@@ -357,6 +357,8 @@ static void add_counts(struct site *to, const struct site *from)
 	to->deaths_sampled_bytes += from->deaths_sampled_bytes;
 	to->unmatched_deaths += from->unmatched_deaths;
 	to->est_births_bytes += from->est_births_bytes;
+	to->near_births += from->near_births;
+	to->near_est_bytes += from->near_est_bytes;
 	if (from->min_size && (!to->min_size || from->min_size < to->min_size))
 		to->min_size = from->min_size;
 	if (from->max_size > to->max_size)

@@ -98,6 +98,12 @@ struct life {
 	size_t n_seed, cap_seed;
 	uint32_t seed_part; /* the next one; NONE: done, or a part is missing */
 
+	struct {
+		double heap;	/* bytes, as estimated between GC events */
+		uint64_t goal;	/* 0: not known */
+		uint64_t since; /* the heap is near its goal since then; 0: it is not */
+	} near;
+
 	struct gc_cycle gc; /* the cycle in progress, as far as it was seen */
 	bool gc_seen;
 	uint64_t gc_last_number, gc_last_prof_cycle;
@@ -262,6 +268,15 @@ void track_gc_start(struct track *track, const struct event *event);
 void track_gc_mark_term(struct track *track, const struct event *event);
 void track_gc_end(struct track *track, const struct event *event);
 void track_gc_flush(struct track *track, struct life *life);
+
+/* ---- track_near.c ---- */
+
+/* The size of the heap and its goal, as the runtime has them now; 0: not known. */
+void track_near_heap(struct track *track, struct life *life, uint64_t time, uint64_t heap,
+		     uint64_t goal);
+void track_near_birth(struct track *track, struct life *life, struct site *site, uint64_t time,
+		      double est_bytes);
+void track_near_finish(struct track *track, struct life *life, uint64_t time);
 
 /* ---- track_maps.c ---- */
 

@@ -192,9 +192,66 @@ static void test_rate(void **state)
 	bench_close(&bench);
 }
 
+static void cycle_event(struct bench *bench, enum event_kind kind, uint64_t time, uint64_t cycle,
+			uint64_t heap, uint64_t goal)
+{
+	struct event event = event_at(kind, time, PID);
+
+	put(&event, FIELD_CYCLE, raw_cycle(cycle));
+	if (kind == EVENT_GC_START) {
+		put(&event, FIELD_CYCLES, cycle);
+		put(&event, FIELD_LIVE, heap);
+		put(&event, FIELD_GOAL, goal);
+	} else {
+		put(&event, FIELD_NUMGC, cycle);
+		put(&event, FIELD_HEAP2, heap);
+		put(&event, FIELD_NEXT_GOAL, goal);
+	}
+	track_event(bench->track, &event);
+}
+
+/* Objects of 1 MiB count for little more than themselves. */
+static void test_near_goal(void **state)
+{
+	const uint64_t mib = 1 << 20;
+	const struct process *process;
+	const struct site *site;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	bench.model.near_goal = 0.8;
+	birth(&bench, 5, 0x10, 0x1000, mib, 0); /* the goal is not known yet */
+	cycle_event(&bench, EVENT_GC_END, 10, 1, 6 * mib, 12 * mib);
+	birth(&bench, 20, 0x20, 0x1000, mib, 1);
+	birth(&bench, 30, 0x30, 0x1000, mib, 1);
+	birth(&bench, 40, 0x40, 0x2000, 2 * mib, 1); /* 10 of 12: near from here on */
+	birth(&bench, 50, 0x50, 0x1000, mib, 1);
+	cycle_event(&bench, EVENT_GC_START, 60, 1, 11 * mib, 12 * mib);
+	birth(&bench, 70, 0x60, 0x1000, mib, 1);
+	cycle_event(&bench, EVENT_GC_END, 80, 2, 3 * mib, 6 * mib); /* and no longer */
+	birth(&bench, 90, 0x70, 0x1000, mib, 2);
+	/* Near again at the start of a cycle that the estimate did not see coming; to the end. */
+	cycle_event(&bench, EVENT_GC_START, 100, 2, 5 * mib, 6 * mib);
+	birth(&bench, 130, 0x80, 0x2000, 2 * mib, 2);
+	track_finish(bench.track);
+	process = &bench.model.processes[0];
+	assert_true(process->near_known);
+	assert_int_equal(process->near_times, 2);
+	assert_int_equal(process->near_time, (80 - 40) + (130 - 100));
+	assert_int_equal(bench.model.n_sites, 2);
+	site = &bench.model.sites[0];
+	assert_int_equal(site->births, 6);
+	assert_int_equal(site->near_births, 2);
+	assert_true(site->near_est_bytes > 2 * mib && site->near_est_bytes < 2.5 * mib);
+	assert_int_equal(bench.model.sites[1].near_births, 2);
+	bench_close(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_near_goal),
 		cmocka_unit_test(test_site_is_a_stack),
 		cmocka_unit_test(test_deep_stacks),
 		cmocka_unit_test(test_deep_stack_and_rate),
