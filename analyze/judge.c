@@ -51,7 +51,7 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
 	for (size_t i = ev->warm_end; i < ev->axis->n; i++)
 		settled += ev->axis->cycles[i];
 	return !too_short(options, ev->axis) && settled >= 3 &&
-	       ev->survivors >= (double)options->min_survivors;
+	       (ev->survivors >= (double)options->min_survivors || ev->regrown);
 }
 
 /* What the time that tells nothing weighs: more than its length, for the sites that hide the end of
@@ -62,18 +62,34 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
  * by the live objects alone. */
 static double ended_odds(const struct judge_evidence *ev)
 {
-	double odds = (1 - ev->blind) * fmax(ev->stopped, 0.3 * ev->flat) +
+	double odds = (1 - ev->blind) * fmax(ev->stopped, 0.3 * fmax(ev->flat, ev->evicting)) +
 		      BLIND_WEIGHT * ev->blind * ev->flat_or_blind;
 
 	/* What has slowed down once is the likelier to do so again. */
 	return ev->settled > 0 ? 3 * odds : odds;
 }
 
-/* The probability of a leak: it grows at all, the growth has not ended, and the old neither fade
- * nor are freed. */
-static double leak_confidence(const struct judge_evidence *ev, double chance)
+/* The probability of a leak of objects: it grows at all, the growth has not ended, and the old
+ * neither fade nor are freed. */
+static double objects_confidence(const struct judge_evidence *ev, double chance)
 {
 	return (1 - chance) / (1 + ended_odds(ev)) / (1 + 0.3 * ev->faded) * ev->not_freed;
+}
+
+/* The same where arrays are replaced by ever larger ones. */
+static double regrowth_confidence(const struct judge_evidence *ev)
+{
+	return ev->regrown ? (1 - ev->regrowth_p) / (1 + ev->regrowth_ended) : 0;
+}
+
+static bool ended_regrowing(const struct judge_evidence *ev)
+{
+	return ev->regrowth_ended > 2;
+}
+
+static double leak_confidence(const struct judge_evidence *ev, double chance)
+{
+	return fmax(objects_confidence(ev, chance), regrowth_confidence(ev));
 }
 
 static bool came_down(const struct judge_evidence *ev)
@@ -101,14 +117,20 @@ static void classify_innocent(const struct judge_options *options, const struct 
 	} else if (half_z >= 2.5 && ev->fall < 0.5 * ev->half_rise && ended < OVER) {
 		candidate->verdict = VERDICT_GROWING;
 		candidate->confidence = stats_normal_cdf(half_z - 1);
+	} else if (ev->regrown) {
+		candidate->verdict = ended_regrowing(ev) ? VERDICT_RAMP_UP : VERDICT_GROWING;
+		candidate->confidence = 1 - ev->regrowth_p;
 	} else if (ev->reached > 0.1 && rise >= (double)options->min_survivors &&
 		   rise > 3 * sqrt(ev->jitter) && ev->fall < 0.5 * rise) {
 		bool freed = ev->all_kept < 0.5;
+		double over = fmax(ended / (1 + ended), -expm1(-ev->settled));
 
 		candidate->verdict = freed ? VERDICT_CACHE : VERDICT_RAMP_UP;
-		candidate->confidence = 1 - ev->all_kept / (1 + ended);
-		if (!freed)
-			candidate->confidence = fmax(ended / (1 + ended), -expm1(-ev->settled));
+		candidate->confidence = freed ? 1 - ev->all_kept / (1 + ended) : over;
+		if (!freed && over < 0.6) {
+			candidate->verdict = VERDICT_GROWING;
+			candidate->confidence = 1 - over;
+		}
 	} else {
 		candidate->verdict = VERDICT_STEADY;
 		candidate->confidence =
@@ -131,7 +153,7 @@ static void fill(struct candidate *candidate, const struct judge_evidence *ev)
 	candidate->growth = ev->growth * 3600;
 	candidate->growth_low = ev->growth_low * 3600;
 	candidate->growth_high = ev->growth_high * 3600;
-	candidate->p_value = ev->p_value;
+	candidate->p_value = ev->regrown ? fmin(ev->p_value, ev->regrowth_p) : ev->p_value;
 	candidate->survival = ev->survival;
 	candidate->survival_age = ev->survival_age;
 	candidate->survivors = (uint64_t)ev->alive_objects;
@@ -188,12 +210,11 @@ static void control_discovery(const struct judge_options *options,
 	free(q);
 }
 
-/* Leaks first, then what grows, then the rest, then what cannot be judged. */
+/* Leaks and likely ones first, then what grows, then the rest, then what cannot be judged. */
 static int group(enum verdict verdict)
 {
 	switch (verdict) {
 	case VERDICT_LEAK:
-		return 0;
 	case VERDICT_LIKELY_LEAK:
 		return 1;
 	case VERDICT_GROWING:

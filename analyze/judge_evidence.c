@@ -324,6 +324,7 @@ void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
 	weigh_shape(ev);
 	weigh_survival(ev);
 	judge_growth(ev);
+	judge_regrowth(ev);
 	/* There are as many of these as there are sites: only the figures are kept. */
 	free(ev->live.time);
 	free(ev->live.objects);

@@ -78,6 +78,7 @@ struct judge_evidence {
 	 * survivors; from the live objects, where they can tell, and with the places where they
 	 * cannot counted as one. And that the old fade over that they do not. */
 	double stopped, flat, flat_or_blind, faded;
+	double evicting;  /* likelihood that as many go of late as come, over that they stay */
 	double blind;	  /* share of the time at the end that tells nothing of it */
 	double not_freed; /* probability that few of the old will be freed */
 	double all_kept;  /* the same, with what was born in the warm-up */
@@ -93,6 +94,11 @@ struct judge_evidence {
 	double lowest, peak, last, fall, reached, half_rise, half_error;
 	double drop_z;		 /* the fall from the peak to the end in standard errors */
 	double generations_rise; /* share of the last half's epochs in which they rose */
+	/* How often the live bytes rose by the replacement of what was there with something larger,
+	 * and nothing else; 0: this is no such site. The odds that this has ended, and the
+	 * probability that chance shows it. */
+	size_t regrown;
+	double regrowth_ended, regrowth_p;
 	uint32_t generations;
 	double survival; /* Kaplan-Meier, at survival_age */
 	uint32_t survival_age;
@@ -112,6 +118,9 @@ void judge_cut_warm_up(struct judge_evidence *evidence);
 void judge_continuing(struct judge_evidence *evidence);
 /* growth, with its interval. */
 void judge_growth(struct judge_evidence *evidence);
+/* Whether the site holds arrays that are replaced by ever larger ones: regrown and its like; then
+ * the growth is by these. */
+void judge_regrowth(struct judge_evidence *evidence);
 /* By how much the live objects rose from point i to the last, and the variance that chance gives
  * it. */
 double judge_net_rise(const struct judge_evidence *evidence, size_t i, double *variance);

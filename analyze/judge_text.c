@@ -76,7 +76,9 @@ static void print_generations(FILE *out, const struct judge_evidence *ev,
 	bool rising = candidate->generations_trend > 0 && ev->stopped < 1;
 	double cycles = ev->axis->n_cycles;
 
-	if (!candidate->generations)
+	if (ev->regrown)
+		fprintf(out, "; an array that was replaced by a larger one %zu times", ev->regrown);
+	if (ev->regrown || !candidate->generations)
 		return;
 	if (ev->axis->by_time) {
 		fprintf(out, "; these were %s in %" PRIu32 " of %.0f slices of %s, %s rising",

@@ -211,6 +211,14 @@ static double stopped_until(const struct judge_evidence *ev, size_t end)
 	return over / on;
 }
 
+/* Of what was born in the window of the old, the share that lives. */
+static double kept_share(const struct judge_evidence *ev)
+{
+	double born = judge_sum_objects(ev->born, ev->warm_end, ev->old_end);
+
+	return born > 0 ? ev->survivors / born : 0;
+}
+
 /*
  * The births after the window of the old are not proven to survive. That there are few of them
  * shows an end of the growth all the same; that there are many shows that it goes on only as far as
@@ -218,8 +226,7 @@ static double stopped_until(const struct judge_evidence *ev, size_t end)
  */
 static void weigh_stopped(struct judge_evidence *ev)
 {
-	double born = judge_sum_objects(ev->born, ev->warm_end, ev->old_end);
-	double kept = born > 0 ? ev->survivors / born : 0;
+	double kept = kept_share(ev);
 	double proven = stopped_until(ev, ev->old_end), all = stopped_until(ev, ev->axis->n);
 
 	ev->stopped = kept * all + (1 - kept) * fmax(proven, all);
@@ -321,6 +328,52 @@ static void weigh_flat(struct judge_evidence *ev)
 	ev->flat_or_blind = rate > 0 ? ev->flat + blind / (double)n : 1;
 }
 
+/* How many of the births at or before point i, since point `from`, were still there at i, net. */
+static double net_share(const struct judge_evidence *ev, size_t from, size_t i)
+{
+	double born = judge_sum_objects(ev->born, from + 1, i + 1);
+
+	return born > 0 ? (ev->live.objects[i] - ev->live.objects[from]) / born : 0;
+}
+
+/*
+ * Whether of late something goes for each that comes, though as many come as before: what is full
+ * does so, and a leak under a load that falls does not. Given the births at the end, as many of
+ * them should remain as did before; the likelihood that none does over that, for ends of several
+ * lengths.
+ */
+static void weigh_evicting(struct judge_evidence *ev)
+{
+	static const double shares[] = {0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975};
+	const size_t n = sizeof(shares) / sizeof(*shares);
+	size_t last = ev->live.n - 1, from = ev->warm_end;
+	double kept = kept_share(ev), sum = 0;
+
+	ev->evicting = 0;
+	if (ev->live.n < 4 || from >= last)
+		return;
+	for (size_t k = 0; k < n; k++) {
+		size_t i = judge_point_at(ev, shares[k]);
+		double noise, net = judge_net_rise(ev, i, &noise), expected, ratio;
+
+		if (i <= from || i >= last)
+			continue;
+		expected = fmin(1, net_share(ev, from, i)) *
+			   judge_sum_objects(ev->born, i + 1, last + 1);
+		if (expected <= 0)
+			continue;
+		noise = (noise + expected) * ev->clumping;
+		ratio = bounded_exp(expected * (expected - 2 * net) / (2 * noise));
+		if (ratio > 1 && was_as_flat(ev, i, net))
+			ratio = 1;
+		/* Where chance alone could be so large, nothing is to be learnt. */
+		sum += -expm1(-expected * expected / (2 * noise)) * ratio;
+	}
+	/* Births, before and at the end, tell what should stay as far as what is born here is kept.
+	 */
+	ev->evicting = sum / (double)n * kept * kept;
+}
+
 void judge_continuing(struct judge_evidence *ev)
 {
 	ev->clumping = clumping(ev);
@@ -328,6 +381,7 @@ void judge_continuing(struct judge_evidence *ev)
 	weigh_stopped(ev);
 	weigh_faded(ev);
 	weigh_flat(ev);
+	weigh_evicting(ev);
 }
 
 /* Twice the standard error of the mean rate over blocks of the window, Student's t for 95 %: what

@@ -325,6 +325,44 @@ static inline double family_rising_load(struct sim *sim)
 	return 0;
 }
 
+/* An array that is filled evenly from one time to another, and copied to a larger one, a quarter or
+ * twice, whenever it is full. Returns what comes to be in it, bytes a second. */
+static inline double sim_array(struct sim *sim, double from, double to, double end)
+{
+	double most = SIM_RATE * sim_log_between(sim, 40, 400), capacity = SIM_RATE / 4;
+	double factor = random_uniform(&sim->random) < 0.5 ? 1.25 : 2, born = from;
+
+	while (born < to) {
+		double full = fmin(from + capacity / most * (to - from), to);
+
+		sim_sized(sim, born, full < to ? full : end, capacity);
+		capacity *= factor;
+		born = full;
+	}
+	return most / (to - from);
+}
+
+static inline double family_growing_array(struct sim *sim)
+{
+	return sim_array(sim, 0, sim->span, INFINITY);
+}
+
+static inline double family_filled_array(struct sim *sim)
+{
+	sim_array(sim, 0, random_between(&sim->random, 0.05, 0.5) * sim->span, INFINITY);
+	return 0;
+}
+
+/* Gathered in an array, and given up as a whole. */
+static inline double family_array_batches(struct sim *sim)
+{
+	double period = random_between(&sim->random, 0.1, 0.45) * sim->span;
+
+	for (double from = 0; from < sim->span; from += period)
+		sim_array(sim, from, from + period, from + period);
+	return 0;
+}
+
 /* The hard ones: what stopped growing only a moment before the end, and what began late. */
 static inline double family_late_cache(struct sim *sim)
 {
@@ -389,6 +427,9 @@ static const struct sim_kind sim_kinds[] = {
 	{"tiny leak", family_tiny_leak, true, true},
 	{"late leak", family_late_leak, true, false},
 	{"changing leak", family_changing_leak, true, false},
+	{"growing array", family_growing_array, true, false},
+	{"array filled", family_filled_array, false, false},
+	{"array in batches", family_array_batches, false, false},
 	{"cache filling", family_cache_filling, false, false},
 	{"cache full", family_cache_full, false, false},
 	{"expiry", family_expiry, false, false},

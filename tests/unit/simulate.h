@@ -148,11 +148,10 @@ static inline void sim_count(struct tally *tally, double weight)
 	tally->est_bytes += weight;
 }
 
-/* One sampled object, reachable from birth to death (INFINITY: for ever). */
-static inline void sim_object(struct sim *sim, double birth, double death)
+/* One sampled object of this size, reachable from birth to death (INFINITY: for ever). */
+static inline void sim_sized(struct sim *sim, double birth, double death, double size)
 {
 	struct site *site = sim->site;
-	double size = random_uniform(&sim->random) < 0.5 ? sim->min_size : sim->max_size;
 	double weight = stats_sample_weight(size, SIM_RATE);
 	size_t found = sim_cycle(sim->mark_start, sim->cycles, fmax(birth, death)) + 1;
 	bool dead = found < sim->cycles || (found == sim->cycles && sim->tail_swept);
@@ -204,6 +203,14 @@ static inline void sim_object(struct sim *sim, double birth, double death)
 	sim_count(&site->alive[cycle], weight);
 	site->live_at_age[age < MODEL_AGES ? age : MODEL_AGES - 1]++;
 	sim->last_found[cycle] = sim->cycles + 2;
+}
+
+/* One of the site's sizes. */
+static inline void sim_object(struct sim *sim, double birth, double death)
+{
+	bool small = random_uniform(&sim->random) < 0.5;
+
+	sim_sized(sim, birth, death, small ? sim->min_size : sim->max_size);
 }
 
 static inline void sim_end_site(struct sim *sim)

@@ -1,0 +1,110 @@
+#include "analyze/judge_evidence.h"
+
+#include <math.h>
+
+/*
+ * Sites that hold one array, or a few, copied to a larger one whenever it is full: a slice that is
+ * appended to, a map's buckets, a buffer. The count of the live does not grow, the survivors are
+ * few and young, and what was alive before them is dead; all that grows is the size. How full the
+ * array is cannot be seen: it was full when it was last replaced.
+ */
+
+/* A step is a new highest level of live bytes, higher than the last by so much. */
+#define STEP 1.05
+/* A level below this share of the highest is a fall: the array was given up. (In an epoch of two
+ * cycles half of an array's death may be counted before its successor's birth.) */
+#define FALL 0.45
+/* The alive must be so much larger than what was born here on average. */
+#define LARGER 1.3
+/* What the time since the last step weighs, in which the filling may have ended unseen. */
+#define BLIND_WEIGHT 2.0
+
+/* The level after point i. While an array is copied both are alive, until a mark or two later. */
+static double level(const struct judge_series *live, size_t i)
+{
+	double least = live->bytes[i];
+
+	for (size_t k = i + 1; k < live->n && k <= i + 2; k++)
+		least = fmin(least, live->bytes[k]);
+	return fmax(0, least);
+}
+
+/* The last steps, newest first, and their count. */
+struct steps {
+	size_t n;
+	double time[3], level[4]; /* level[i + 1] was there until time[i] */
+	double first_level;	  /* of the first step, which was there until */
+	double second_time;
+};
+
+static bool find_steps(const struct judge_series *live, struct steps *steps)
+{
+	*steps = (struct steps){0};
+	for (size_t i = 0; i < live->n; i++) {
+		double now = level(live, i);
+
+		if (now < FALL * steps->level[0])
+			return false;
+		if (now <= STEP * steps->level[0])
+			continue;
+		for (size_t k = 3; k > 0; k--)
+			steps->level[k] = steps->level[k - 1];
+		for (size_t k = 2; k > 0; k--)
+			steps->time[k] = steps->time[k - 1];
+		steps->level[0] = now;
+		steps->time[0] = live->time[i];
+		steps->n++;
+		if (steps->n == 1)
+			steps->first_level = now;
+		if (steps->n == 2)
+			steps->second_time = live->time[i];
+	}
+	return true;
+}
+
+/*
+ * What was filled from one replacement to another is known, and how full the last array is is not:
+ * the growth of what is in it, and that of what it occupies, are both within the interval.
+ */
+static void grow_by_steps(struct judge_evidence *ev, const struct steps *steps)
+{
+	double cycle = ev->axis->span / ev->axis->n_cycles, end = ev->live.time[ev->live.n - 1];
+	double filled = steps->level[1] - steps->first_level;
+	double took = steps->time[0] - steps->second_time, occupied = steps->level[0] / end;
+
+	if (took <= cycle)
+		return;
+	ev->growth = filled / took;
+	ev->growth_low = fmin(filled / (took + cycle), occupied) * 0.9;
+	ev->growth_high = fmax(filled / (took - cycle), occupied) * 1.1;
+}
+
+void judge_regrowth(struct judge_evidence *ev)
+{
+	const struct judge_series *live = &ev->live;
+	const struct site *site = ev->site;
+	double rate, next, quiet, late, p = 1;
+	struct steps steps;
+
+	if (live->n < 4 || ev->alive_objects < 1 || 3 * ev->alive_objects > ev->born_seen ||
+	    ev->alive_bytes / ev->alive_objects <
+		    LARGER * site->est_births_bytes / (double)site->births)
+		return;
+	if (!find_steps(live, &steps) || steps.n < 3)
+		return;
+	/* Filled at the rate of the last two steps, when is the present one full? */
+	rate = (steps.level[1] - steps.level[3]) / (steps.time[0] - steps.time[2]);
+	next = (steps.level[0] - steps.level[1]) / rate;
+	quiet = live->time[live->n - 1] - steps.time[0];
+	/* When a step is seen is known to one cycle. */
+	late = fmax(0, quiet - 2 * ev->axis->span / ev->axis->n_cycles) / next;
+	ev->regrown = steps.n;
+	ev->regrowth_ended = BLIND_WEIGHT * quiet / ev->axis->span;
+	if (late > 1.2)
+		ev->regrowth_ended += expm1(fmin(600, 4 * (late - 1.2)));
+	/* Sizes in any order would come in rising order once in so many times. */
+	for (size_t i = 2; i <= steps.n; i++)
+		p /= (double)i;
+	ev->regrowth_p = p;
+	grow_by_steps(ev, &steps);
+}
