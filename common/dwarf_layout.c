@@ -4,6 +4,7 @@
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -16,6 +17,8 @@ enum owner {
 	OWNER_M,
 	OWNER_CONTROLLER,
 	OWNER_MSTATS,
+	OWNER_HEAPSTATS,
+	OWNER_MHEAP,
 	OWNER_MSPAN,
 	OWNER_WORK,
 	OWNER_KIND,
@@ -35,6 +38,8 @@ static const struct {
 	[OWNER_M] = {"runtime.m", DW_TAG_structure_type},
 	[OWNER_CONTROLLER] = {"runtime.gcControllerState", DW_TAG_structure_type},
 	[OWNER_MSTATS] = {"runtime.mstats", DW_TAG_structure_type},
+	[OWNER_HEAPSTATS] = {"runtime.heapStatsDelta", DW_TAG_structure_type},
+	[OWNER_MHEAP] = {"runtime.mheap", DW_TAG_structure_type},
 	[OWNER_MSPAN] = {"runtime.mspan", DW_TAG_structure_type},
 	/* Its type had no name before 1.20. */
 	[OWNER_WORK] = {"runtime.work", DW_TAG_variable},
@@ -76,6 +81,7 @@ static const struct {
 	{OWNER_CONTROLLER, "idleMarkTime", FIELD(gc_idle_time)},
 	{OWNER_CONTROLLER, "stackScan", FIELD(gc_stack_scan)},
 	{OWNER_CONTROLLER, "lastStackScan", FIELD(gc_stack_scan)},
+	{OWNER_CONTROLLER, "memoryLimit", FIELD(gc_memory_limit)},
 	/* mstats.go up to 1.16; next_gc is there to 1.17, when nothing maintained it any more. */
 	{OWNER_MSTATS, "heap_live", FIELD(gc_heap_live)},
 	{OWNER_MSTATS, "next_gc", FIELD(gc_heap_goal)},
@@ -85,6 +91,21 @@ static const struct {
 	{OWNER_MSTATS, "numforcedgc", FIELD(memstats_numforcedgc)},
 	{OWNER_MSTATS, "pause_total_ns", FIELD(memstats_pause_total)},
 	{OWNER_MSTATS, "gc_cpu_fraction", FIELD(memstats_cpu_fraction)},
+	{OWNER_MSTATS, "mspan_sys", FIELD(memstats_mspan_sys)},
+	{OWNER_MSTATS, "mcache_sys", FIELD(memstats_mcache_sys)},
+	{OWNER_MSTATS, "buckhash_sys", FIELD(memstats_buckhash_sys)},
+	{OWNER_MSTATS, "gc_sys", FIELD(memstats_gc_sys)},
+	{OWNER_MSTATS, "gcMiscSys", FIELD(memstats_gc_sys)},
+	{OWNER_MSTATS, "other_sys", FIELD(memstats_other_sys)},
+	/* Since 1.16 these are made from heapStats when a program asks (mstats.go). */
+	{OWNER_MSTATS, "heap_idle", FIELD(memstats_heap_idle)},
+	{OWNER_MSTATS, "heap_inuse", FIELD(memstats_heap_inuse)},
+	{OWNER_MSTATS, "heap_released", FIELD(memstats_heap_released)},
+	{OWNER_MSTATS, "stacks_inuse", FIELD(memstats_stacks_inuse)},
+	{OWNER_MSTATS, "heapStats", FIELD(memstats_heap_stats)},
+	{OWNER_HEAPSTATS, "inPtrScalarBits", FIELD(heap_stats_bits)},
+	{OWNER_MHEAP, "allArenas", FIELD(mheap_arenas)},
+	{OWNER_MHEAP, "heapArenas", FIELD(mheap_arenas)},
 	{OWNER_MSPAN, "startAddr", FIELD(mspan_start)},
 	{OWNER_MSPAN, "npages", FIELD(mspan_npages)},
 	{OWNER_MSPAN, "elemsize", FIELD(mspan_elemsize)},
@@ -105,7 +126,7 @@ struct reading {
 	struct go_layout *layout;
 	bool seen[OWNER_COUNT];
 	size_t n_seen, n_fields;
-	bool old_stats; /* the heap's figures are in memstats */
+	int minor;
 };
 
 static void set_field(struct reading *r, size_t field, uint64_t value)
@@ -144,11 +165,20 @@ static bool type_of(Dwarf_Die *die, Dwarf_Die *type)
 	return false;
 }
 
-/* Of memstats, what the controller has since 1.17. */
-static bool is_heap_figure(const char *name)
+/* The last minor version in which a figure of memstats is maintained where it stands. */
+static int last_in_memstats(const char *name)
 {
-	return !strcmp(name, "heap_live") || !strcmp(name, "heap_marked") ||
-	       !strcmp(name, "next_gc") || !strcmp(name, "last_next_gc");
+	static const char *const to_16[] = {"heap_live", "next_gc", "last_next_gc", "heap_marked"};
+	static const char *const to_15[] = {"heap_idle", "heap_inuse", "heap_released",
+					    "stacks_inuse"};
+
+	for (size_t i = 0; i < sizeof(to_16) / sizeof(to_16[0]); i++) {
+		if (strcmp(name, to_16[i]) == 0)
+			return 16;
+		if (strcmp(name, to_15[i]) == 0)
+			return 15;
+	}
+	return INT_MAX;
 }
 
 static void read_member(struct reading *r, enum owner owner, Dwarf_Die *die)
@@ -159,8 +189,7 @@ static void read_member(struct reading *r, enum owner owner, Dwarf_Die *die)
 
 	if (!name || !number_of(die, DW_AT_data_member_location, &offset))
 		return;
-	/* Where the controller has the figure, one of the same name in memstats is not it. */
-	if (owner == OWNER_MSTATS && !r->old_stats && is_heap_figure(name))
+	if (owner == OWNER_MSTATS && r->minor > last_in_memstats(name))
 		return;
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		if (members[i].owner == owner && strcmp(members[i].member, name) == 0)
@@ -196,6 +225,11 @@ static void read_owner(struct reading *r, enum owner owner, Dwarf_Die *die)
 	case OWNER_RECORD:
 		if (number_of(die, DW_AT_byte_size, &value))
 			set_field(r, FIELD(record_words), value / 8);
+		break;
+	case OWNER_HEAPSTATS:
+		if (number_of(die, DW_AT_byte_size, &value))
+			set_field(r, FIELD(heap_stats_size), value);
+		read_members(r, owner, die);
 		break;
 	case OWNER_BUCKET:
 		/* The stack follows the structure. */
@@ -240,7 +274,7 @@ static void read_unit(struct reading *r, Dwarf_Die *unit)
 
 size_t dwarf_layout_read(const struct elf_file *file, int minor, struct go_layout *layout)
 {
-	struct reading r = {.layout = layout, .old_stats = minor <= 16};
+	struct reading r = {.layout = layout, .minor = minor};
 	Dwarf *dwarf = file->elf ? dwarf_begin_elf(file->elf, DWARF_C_READ, NULL) : NULL;
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die unit;

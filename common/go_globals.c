@@ -46,6 +46,8 @@ static const struct rule {
 	 LOAD, 8, 0, 0},
 	{"runtime.gcController", ARGUMENT, "runtime.gcMarkDone",
 	 "runtime.(*gcControllerState).endCycle", ADDRESS, 0, 0, 0, 0},
+	{"runtime.mheap_", ARGUMENT, "runtime.(*mcentral).grow", "runtime.(*mheap).alloc", ADDRESS,
+	 0, 0, 0, 0},
 	{"runtime.memstats", COUNTERS, "runtime.gcMarkTermination", NULL, LOAD | STORE | UPDATE, 0,
 	 4, 0, 0},
 	/* work.full is its first field. */

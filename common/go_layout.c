@@ -39,6 +39,52 @@ static const struct row {
 		/* clang-format on */
 };
 
+/*
+ * The memory statistics, in a table of their own, because they change in other versions. -1: there
+ * is no such field, or it is not known: 1.16 to 1.18 were not seen, and of 1.20 not the arenas.
+ */
+static const struct memory_row {
+	int minor;
+	int mspan_sys, mcache_sys, buckhash_sys, gc_sys, other_sys;
+	int idle, inuse, released, stacks; /* in memstats */
+	int stats, size, bits;
+	int arenas, arenas_arm64; /* in mheap */
+	int limit;		  /* in gcController */
+} memory_rows[] = {
+	/* clang-format off */
+	{15,  120,  136,  144,  152,  160, 64, 72, 80, 96, -1,   -1, -1, 66656, 66656, -1},
+	{16,   -1,   -1,   -1,   -1,   -1, -1, -1, -1, -1, -1,   -1, -1,    -1,    -1, -1},
+	{19, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66016, 66016,  8},
+	{20, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40,    -1,    -1,  8},
+	{21, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66032, 66032,  8},
+	{22, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66096, 66160,  8},
+	{25, 3528, 3536, 3544, 3552, 3560, -1, -1, -1, -1,  0, 1168, -1, 66096, 66160,  8},
+	/* clang-format on */
+};
+
+static void set_memory(int minor, enum go_arch arch, struct go_layout *layout)
+{
+	const struct memory_row *row = &memory_rows[sizeof(memory_rows) / sizeof(memory_rows[0])];
+
+	do {
+		row--;
+	} while (row > memory_rows && row->minor > minor);
+	layout->memstats_mspan_sys = row->mspan_sys;
+	layout->memstats_mcache_sys = row->mcache_sys;
+	layout->memstats_buckhash_sys = row->buckhash_sys;
+	layout->memstats_gc_sys = row->gc_sys;
+	layout->memstats_other_sys = row->other_sys;
+	layout->memstats_heap_idle = row->idle;
+	layout->memstats_heap_inuse = row->inuse;
+	layout->memstats_heap_released = row->released;
+	layout->memstats_stacks_inuse = row->stacks;
+	layout->memstats_heap_stats = row->stats;
+	layout->heap_stats_size = row->size;
+	layout->heap_stats_bits = row->bits;
+	layout->mheap_arenas = arch == GO_ARCH_ARM64 ? row->arenas_arm64 : row->arenas;
+	layout->gc_memory_limit = row->limit;
+}
+
 void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_layout *layout)
 {
 	const struct row *row = &rows[sizeof(rows) / sizeof(rows[0]) - 1];
@@ -103,6 +149,7 @@ void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_la
 		.mspan_elemsize = row->elemsize,
 		.mspan_spanclass = row->spanclass,
 	};
+	set_memory(minor, arch, layout);
 }
 
 void go_layout_from_table(const struct gobin *bin, struct go_layout *layout)

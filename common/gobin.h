@@ -54,11 +54,22 @@ struct go_layout {
 	int gc_heap_live, gc_heap_goal, gc_last_heap_goal, gc_heap_marked;
 	/* of the last cycle: CPU time of marking, and what was scanned of stacks (since 1.18) */
 	int gc_assist_time, gc_dedicated_time, gc_fractional_time, gc_idle_time, gc_stack_scan;
+	int gc_memory_limit; /* since 1.19 */
 	/* work (mgc.go) */
 	int work_cycles, work_t_sweep_term, work_t_mark, work_t_mark_term, work_t_end;
 	int work_heap0, work_heap1, work_heap2, work_user_forced, work_maxprocs;
 	/* memstats */
 	int memstats_numgc, memstats_numforcedgc, memstats_pause_total, memstats_cpu_fraction;
+	/* What is mapped for the runtime's own structures */
+	int memstats_mspan_sys, memstats_mcache_sys, memstats_buckhash_sys, memstats_gc_sys,
+		memstats_other_sys;
+	/* The heap's figures: up to 1.15 in memstats itself, later in three parts of the same kind,
+	 * each of heap_stats_size bytes, which begin with bytes committed, released, in use, of
+	 * stacks and of work buffers. heap_stats_bits: of pointer bitmaps, up to 1.24. */
+	int memstats_heap_idle, memstats_heap_inuse, memstats_heap_released, memstats_stacks_inuse;
+	int memstats_heap_stats, heap_stats_size, heap_stats_bits;
+	/* mheap: the slice of the heap's arenas */
+	int mheap_arenas;
 	/* mspan */
 	int mspan_start, mspan_npages, mspan_elemsize, mspan_spanclass;
 	bool from_dwarf;

@@ -29,6 +29,7 @@ static void watch_targets(struct recording *r)
 		r->watches[i] = watch_new(&r->targets[i], r->log, emit_note, r);
 		if (r->options->set_rate)
 			watch_set_rate(r->watches[i], r->options->set_rate, r->journal);
+		watch_share(r->watches[i], r->n_targets);
 		target_load_bias(&r->targets[i], &r->biases[i]);
 	}
 }
@@ -36,7 +37,7 @@ static void watch_targets(struct recording *r)
 static void read_targets(struct recording *r, bool tables, bool final)
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
-		watch_tick(r->watches[i]);
+		watch_tick(r->watches[i], final);
 		if (tables)
 			watch_table(r->watches[i], final);
 	}
@@ -107,7 +108,7 @@ static bool set_pending_rates(struct recording *r)
 
 	for (size_t i = 0; i < r->n_targets; i++) {
 		if (watch_rate_pending(r->watches[i])) {
-			watch_tick(r->watches[i]);
+			watch_tick(r->watches[i], false);
 			pending = true;
 		}
 	}
@@ -255,7 +256,11 @@ static void finish(struct recording *r)
 	for (size_t i = 0; i < r->n_targets; i++) {
 		size_t buckets;
 		uint32_t readings, stable;
+		uint64_t of_memory, cpu_time;
 
+		watch_memory_stats(r->watches[i], &of_memory, &cpu_time);
+		log_debug(r->log, "process %d: %lu readings of RSS by owner, %.1f ms of CPU",
+			  r->targets[i].pid, of_memory, (double)cpu_time / 1e6);
 		watch_stats(r->watches[i], &buckets, &readings, &stable);
 		log_debug(r->log, "process %d: %zu buckets, %u readings, %u of one moment",
 			  r->targets[i].pid, buckets, readings, stable);

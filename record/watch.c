@@ -4,8 +4,11 @@
 #include "formats/note.h"
 #include "formats/xalloc.h"
 #include "record/buckets.h"
+#include "record/go_memory.h"
+#include "record/limits.h"
 #include "record/memory.h"
 #include "record/rate.h"
+#include "record/residence.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +29,11 @@ struct watch {
 	uint64_t rss; /* as of the last tick */
 	uint64_t rate_size;
 	bool rate_seen; /* non-zero at least once */
+	struct go_memory *go;
+	struct residence *residence;
+	struct limits limits;
+	struct note_limits noted_limits;
+	bool limits_noted;
 	/* --set-rate */
 	uint64_t wanted_rate; /* 0: not asked for, or done */
 	const char *journal;
@@ -131,9 +139,11 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 		.exe = target->exe,
 		.go_version = target->bin ? gobin_version(target->bin)->text : "",
 	};
+	limits_read("/proc", target->pid, &w->limits);
 	if (!target_load_bias(target, &w->process.load_bias)) {
 		log_warn(log, "%s: not found in the maps of process %d; side readings are left out",
 			 target->exe, target->pid);
+		w->residence = residence_new(target, NULL, NULL);
 		return w;
 	}
 	if (!target->bin)
@@ -142,8 +152,11 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 	if (err) {
 		log_warn(log, "%s; the bucket table is left out", error_message(err));
 		error_free(err);
+		w->residence = residence_new(target, NULL, NULL);
 		return w;
 	}
+	w->go = go_memory_new(target->bin, w->process.load_bias, w->memory);
+	w->residence = residence_new(target, w->memory, w->go);
 	w->runtime_init_at = global_address(w, "runtime.runtimeInitTime");
 	w->rate_at = global_address(w, "runtime.MemProfileRate");
 	w->heap_live_at = heap_live_address(w);
@@ -190,7 +203,42 @@ static uint64_t status_bytes(const char *text, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
 }
 
-static void note_memory(struct watch *w)
+/* RSS by owner. */
+static bool note_owners(struct watch *w)
+{
+	struct buffer payload = {0};
+	struct note_owners note;
+
+	if (!residence_read(w->residence, &note))
+		return false;
+	note_put_owners(&payload, &note);
+	emit(w, note.end, &payload);
+	return true;
+}
+
+/* Whose limits are as they were noted is not noted again: the program may set its own. */
+static void note_limits(struct watch *w)
+{
+	struct note_limits now = {
+		.pid = (uint32_t)w->target->pid,
+		.cgroup = w->limits.cgroup,
+		.machine = w->limits.machine,
+		.control = w->limits.control ? w->limits.control : "",
+	};
+	struct buffer payload = {0};
+
+	if (!w->go || !go_memory_limit(w->go, &now.go))
+		now.go = w->limits.go_memory;
+	if (w->limits_noted && now.go == w->noted_limits.go)
+		return;
+	w->limits_noted = true;
+	w->noted_limits = now;
+	note_put_limits(&payload, &now);
+	emit(w, watch_now(), &payload);
+}
+
+/* RSS alone, which costs next to nothing. */
+static void note_rss(struct watch *w)
 {
 	struct buffer payload = {0};
 	char path[64], text[4096];
@@ -252,11 +300,18 @@ static void apply_rate(struct watch *w)
 	note_process(w);
 }
 
-void watch_tick(struct watch *watch)
+void watch_tick(struct watch *watch, bool final)
 {
 	note_process(watch);
 	apply_rate(watch);
-	note_memory(watch);
+	note_limits(watch);
+	if ((!final && !residence_due(watch->residence, watch_now())) || !note_owners(watch))
+		note_rss(watch);
+}
+
+void watch_share(struct watch *watch, size_t processes)
+{
+	residence_share(watch->residence, processes);
 }
 
 static void on_bucket(void *context, const struct note_bucket *bucket)
@@ -312,6 +367,11 @@ bool watch_sampling_off(const struct watch *watch)
 	return watch->rate_at && watch->noted && !watch->rate_seen;
 }
 
+void watch_memory_stats(const struct watch *watch, uint64_t *readings, uint64_t *cpu_time)
+{
+	residence_stats(watch->residence, readings, cpu_time);
+}
+
 void watch_stats(const struct watch *watch, size_t *buckets, uint32_t *readings, uint32_t *stable)
 {
 	*buckets = 0;
@@ -327,6 +387,9 @@ void watch_free(struct watch *watch)
 	if (!watch)
 		return;
 	rate_restore(watch->rate_change);
+	residence_free(watch->residence);
+	go_memory_free(watch->go);
+	limits_free(&watch->limits);
 	memory_close(watch->memory);
 	buckets_free(watch->buckets);
 	free(watch);

@@ -33,8 +33,15 @@ void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal);
 /* True while the rate is still to be set: call watch_tick often. */
 bool watch_rate_pending(const struct watch *watch);
 
-/* The cheap readings, for every second: the process note where it changed, memory. */
-void watch_tick(struct watch *watch);
+/*
+ * The readings for every second: the process note and its limits where they changed, RSS, and that
+ * by owner as often as its cost permits. final: by owner whatever it costs.
+ */
+void watch_tick(struct watch *watch, bool final);
+/* How many processes there are to watch: they share what readings may cost. */
+void watch_share(struct watch *watch, size_t processes);
+/* Readings of RSS by owner, and their CPU time, ns. */
+void watch_memory_stats(const struct watch *watch, uint64_t *readings, uint64_t *cpu_time);
 
 /* The bucket table. final: the last one, of a process that has ended or at the recording's end. */
 void watch_table(struct watch *watch, bool final);

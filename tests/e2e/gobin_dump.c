@@ -28,6 +28,7 @@ static const char *const globals[] = {
 	"runtime.mbuckets",	  "runtime.mProf",	  "runtime.mProfCycle",
 	"runtime.MemProfileRate", "runtime.gcController", "runtime.memstats",
 	"runtime.work",		  "runtime.allgs",	  "runtime.runtimeInitTime",
+	"runtime.mheap_",
 };
 
 static void print_info(struct gobin *bin)
@@ -128,6 +129,20 @@ static void print_layout(const struct go_layout *layout, bool source)
 	PRINT(gc_fractional_time);
 	PRINT(gc_idle_time);
 	PRINT(gc_stack_scan);
+	PRINT(gc_memory_limit);
+	PRINT(memstats_mspan_sys);
+	PRINT(memstats_mcache_sys);
+	PRINT(memstats_buckhash_sys);
+	PRINT(memstats_gc_sys);
+	PRINT(memstats_other_sys);
+	PRINT(memstats_heap_idle);
+	PRINT(memstats_heap_inuse);
+	PRINT(memstats_heap_released);
+	PRINT(memstats_stacks_inuse);
+	PRINT(memstats_heap_stats);
+	PRINT(heap_stats_size);
+	PRINT(heap_stats_bits);
+	PRINT(mheap_arenas);
 	PRINT(work_cycles);
 	PRINT(work_t_sweep_term);
 	PRINT(work_t_mark);
