@@ -20,7 +20,7 @@
 static void read_all(struct recording *r)
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
-		watch_tick(r->watches[i]);
+		watch_tick(r->watches[i], false);
 		watch_table(r->watches[i], false);
 	}
 }

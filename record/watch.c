@@ -211,6 +211,7 @@ static bool note_owners(struct watch *w)
 
 	if (!residence_read(w->residence, &note))
 		return false;
+	w->rss = note.rss;
 	note_put_owners(&payload, &note);
 	emit(w, note.end, &payload);
 	return true;
@@ -341,7 +342,7 @@ void watch_table(struct watch *watch, bool final)
 
 void watch_restart(struct watch *watch)
 {
-	watch->noted = false;
+	watch->noted = watch->limits_noted = false;
 	watch->process.attached = true;
 	if (watch->buckets)
 		buckets_restart(watch->buckets);
