@@ -46,6 +46,39 @@ static const struct wanted_probe {
 		},
 	},
 	{
+		"go_create",
+		EVENT_GO_CREATE,
+		{
+			{"goid", FIELD_GOID},
+			{"fn", FIELD_FN},
+			{"callerpc", FIELD_CALLERPC},
+			{"creator", FIELD_CREATOR},
+			{"lo", FIELD_LO},
+			{"hi", FIELD_HI},
+		},
+	},
+	{
+		"go_create_coro",
+		EVENT_GO_CREATE,
+		{
+			{"goid", FIELD_GOID},
+			{"fn", FIELD_FN},
+			{"callerpc", FIELD_CALLERPC},
+			{"creator", FIELD_CREATOR},
+			{"lo", FIELD_LO},
+			{"hi", FIELD_HI},
+		},
+	},
+	{
+		"go_exit",
+		EVENT_GO_EXIT,
+		{
+			{"goid", FIELD_GOID},
+			{"fn", FIELD_FN},
+			{"callerpc", FIELD_CALLERPC},
+		},
+	},
+	{
 		"gc_start",
 		EVENT_GC_START,
 		{
@@ -104,6 +137,8 @@ static const struct wanted_syscall {
 	{"munmap", SYSCALL_MUNMAP, {"addr", "len"}},
 	{"mremap", SYSCALL_MREMAP, {"addr", "old_len", "new_len", "flags", "new_addr"}},
 	{"brk", SYSCALL_BRK, {"brk"}},
+	{"clone", SYSCALL_CLONE, {NULL}},
+	{"clone3", SYSCALL_CLONE, {NULL}},
 	{"madvise", SYSCALL_MADVISE, {"start", "len_in", "behavior"}},
 };
 
@@ -121,7 +156,7 @@ struct recipe {
 	enum event_kind kind;
 	enum event_syscall call;
 	bool no_format, is_note;
-	uint32_t has;
+	uint64_t has;
 	uint32_t n_loads;
 	struct load loads[MAX_FIELDS];
 	uint32_t min_len; /* of the raw data, for all loads */
@@ -404,7 +439,7 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 	}
 	for (uint32_t i = 0; i < recipe->n_loads; i++)
 		event->v[recipe->loads[i].to] = load_value(&recipe->loads[i], sample.raw, swap);
-	if (recipe->kind == EVENT_BIRTH)
+	if (recipe->kind == EVENT_BIRTH || recipe->kind == EVENT_GO_CREATE)
 		find_stack(decode, recipe, &sample, event);
 }
 

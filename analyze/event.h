@@ -12,9 +12,11 @@
 #include <stdint.h>
 
 enum event_kind {
-	EVENT_OTHER, /* of no use here: counted, passed over */
-	EVENT_BIRTH, /* a sampled object: setprofilebucket(p, b) */
-	EVENT_DEATH, /* a special record freed by the sweeper: freeSpecial(s, p, size) */
+	EVENT_OTHER,	 /* of no use here: counted, passed over */
+	EVENT_BIRTH,	 /* a sampled object: setprofilebucket(p, b) */
+	EVENT_DEATH,	 /* a special record freed by the sweeper: freeSpecial(s, p, size) */
+	EVENT_GO_CREATE, /* a goroutine */
+	EVENT_GO_EXIT,
 	EVENT_GC_START,
 	EVENT_GC_MARK_TERM,
 	EVENT_GC_END,
@@ -30,13 +32,14 @@ enum event_kind {
 	EVENT_NOTE,
 };
 
-/* The system calls that change a process's mappings. */
+/* The system calls that change a process's mappings, and that make threads. */
 enum event_syscall {
 	SYSCALL_MMAP,
 	SYSCALL_MUNMAP,
 	SYSCALL_MREMAP,
 	SYSCALL_BRK,
 	SYSCALL_MADVISE,
+	SYSCALL_CLONE, /* or clone3: enter alone, for its call chain */
 	SYSCALL_COUNT,
 };
 
@@ -75,17 +78,23 @@ enum event_field {
 	FIELD_PAUSE_TOTAL,
 	FIELD_CPU_FRACTION,
 	FIELD_NUMFORCED,
+	FIELD_FN,	/* a goroutine's function */
+	FIELD_CALLERPC, /* the go statement that made it */
+	FIELD_CREATOR,	/* the goroutine that did */
+	FIELD_LO,	/* its stack */
+	FIELD_HI,
 	FIELD_COUNT,
 };
-#define EVENT_HAS(field) (1u << (field))
+#define EVENT_HAS(field) (UINT64_C(1) << (field))
 
 struct event {
 	enum event_kind kind;
-	uint32_t has;		 /* EVENT_HAS bits */
+	uint64_t has;		 /* EVENT_HAS bits */
 	uint64_t time;		 /* CLOCK_MONOTONIC ns; 0: before the first sample */
 	uint32_t pid, tid, cpu;	 /* pid and tid are 0 where the record does not tell */
 	uint32_t n_stack;	 /* addresses at stack */
-	const void *stack;	 /* birth, call: u64 each, maybe unaligned; innermost first */
+	const void *stack;	 /* of births, also of goroutines, and of calls: u64 each, maybe
+				    unaligned; innermost first */
 	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */
 	uint64_t v[FIELD_COUNT]; /* probes: by event_field */
 	union {

@@ -1,5 +1,6 @@
 #include "analyze/judge.h"
 
+#include "analyze/fold.h"
 #include "analyze/judge_evidence.h"
 #include "analyze/judge_text.h"
 #include "analyze/stats.h"
@@ -107,6 +108,11 @@ static void classify_innocent(const struct judge_options *options, const struct 
 	double ended = ended_odds(ev), rise = ev->last - ev->lowest;
 	double half_z = ev->half_error > 0 ? ev->half_rise / ev->half_error : 0;
 
+	if (ev->site->of_runtime) {
+		candidate->verdict = VERDICT_STEADY;
+		candidate->confidence = 1;
+		return;
+	}
 	candidate->verdict = VERDICT_TOO_LITTLE;
 	candidate->confidence = 1;
 	if (too_short(options, ev->axis) || ev->live.n < 4 || objects < MIN_OBJECTS)
@@ -178,7 +184,7 @@ static void classify(const struct judge_options *options, const struct judge_evi
 		     struct candidate *candidate)
 {
 	double confidence = leak_confidence(ev, fmin(1, candidate->q_value));
-	bool grows = candidate->q_value <= options->false_discovery &&
+	bool grows = !ev->site->of_runtime && candidate->q_value <= options->false_discovery &&
 		     candidate->p_value <= MAX_P_VALUE && ev->growth_low > 0;
 
 	if (enough_evidence(options, ev) && grows && confidence >= options->likely_confidence) {
@@ -261,6 +267,7 @@ void judge(struct model *model, const struct judge_options *given)
 	size_t n = 0;
 
 	clear_candidates(model);
+	fold_runtime_mappings(model);
 	xgrow(model->candidates, model->cap_candidates, model->n_sites);
 	for (size_t i = 0; i < model->n_processes; i++)
 		for (int by_time = 0; by_time < 2; by_time++)

@@ -57,7 +57,9 @@ static void print_deaths(FILE *out, const struct judge_evidence *ev)
 	const char *ended = words[site->kind].ended;
 
 	if (!site->deaths && !site->unmatched_deaths)
-		fprintf(out, "; none %s %s", ev->axis->by_time ? "has" : "was", ended);
+		fprintf(out, "; none %s %s",
+			site->kind == SITE_GOROUTINE || site->kind == SITE_THREAD ? "has" : "was",
+			ended);
 	else if (ev->died_old <= 0 && ev->oldest_death == 0 && !ev->axis->by_time)
 		fprintf(out, "; none born in the recording was freed");
 	else if (!site->live)
@@ -115,6 +117,10 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 
 	if (!out)
 		return xstrdup("");
+	if (site->of_runtime)
+		fputs("the Go runtime's own, for its heap, tables and stacks: it follows the heap, "
+		      "and is judged by the sites of it; ",
+		      out);
 	fprintf(out, "%s of %s %s alive", units_count(candidate->survivors).text,
 		units_count((uint64_t)ev->born_seen).text,
 		ev->born_seen == 1 ? words[site->kind].one : words[site->kind].many);

@@ -118,11 +118,47 @@ const struct symtab_frame *model_frame(const struct model *model, const struct s
 	return frames && n ? &frames[0] : &unknown_frame;
 }
 
+const struct symtab_frame *model_frames(const struct model *model, const struct site *site,
+					uint32_t i, size_t *n)
+{
+	const struct symtab_frame *first = model_frame(model, site, i);
+
+	*n = 1;
+	if (site->kind != SITE_HEAP && first != &unknown_frame)
+		symtab_find(model->symbols, model->processes[site->process].pid,
+			    site_stack(model, site)->pcs[i], n);
+	return first;
+}
+
+const struct symtab_frame *model_started(const struct model *model, const struct site *site)
+{
+	const struct symtab_frame *frames;
+	size_t n = 0;
+
+	if (!site->starts || !model->symbols || site->process >= model->n_processes)
+		return NULL;
+	frames = symtab_find(model->symbols, model->processes[site->process].pid, site->starts, &n);
+	return n ? frames : NULL;
+}
+
 /* The prefixes that pprof hides at a stack's inner end (runtime/pprof/protomem.go). */
 static bool is_runtime(const char *function)
 {
 	return !strncmp(function, "runtime.", strlen("runtime.")) ||
-	       !strncmp(function, "internal/runtime/", strlen("internal/runtime/"));
+	       !strncmp(function, "internal/runtime/", strlen("internal/runtime/")) ||
+	       !strncmp(function, "runtime/internal/", strlen("runtime/internal/"));
+}
+
+/* Who maps memory is not the package that has the system call. */
+static bool is_system_call(const struct site *site, const char *function)
+{
+	static const char *const prefixes[] = {"syscall.", "golang.org/x/sys/unix.", "mmap",
+					       "__mmap"};
+
+	for (size_t i = 0; site->kind == SITE_MAPPING && i < 4; i++)
+		if (!strncmp(function, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
 }
 
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site)
@@ -131,14 +167,18 @@ const struct symtab_frame *model_site_frame(const struct model *model, const str
 	const struct symtab_frame *nameless = NULL;
 
 	for (uint32_t i = 0; stack && i < stack->n; i++) {
-		const struct symtab_frame *frame = model_frame(model, site, i);
+		size_t n;
+		const struct symtab_frame *frames = model_frames(model, site, i, &n);
 
-		if (is_runtime(frame->function))
-			continue;
-		/* A frame with a name says more than an inner one without. */
-		if (frame != &unknown_frame)
-			return frame;
-		nameless = frame;
+		for (size_t k = 0; k < n; k++) {
+			if (is_runtime(frames[k].function) ||
+			    is_system_call(site, frames[k].function))
+				continue;
+			/* A frame with a name says more than an inner one without. */
+			if (frames != &unknown_frame)
+				return &frames[k];
+			nameless = frames;
+		}
 	}
 	return nameless ? nameless : model_frame(model, site, 0);
 }

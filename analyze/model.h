@@ -96,6 +96,8 @@ struct site {
 	/* Survival by age in GC cycles: deaths at each age; at the end, the live by age (censored).
 	 */
 	uint64_t died_at_age[MODEL_AGES], live_at_age[MODEL_AGES];
+	/* What the Go runtime maps for itself, all of it: it follows the heap (fold.h). */
+	bool of_runtime;
 	uint64_t starts; /* SITE_GOROUTINE: the function that is started, its address; else 0 */
 	/* SITE_GOROUTINE: sampled heap that its goroutines allocated which never ended. */
 	double held_est_bytes;
@@ -354,6 +356,11 @@ void model_free(struct model *model);
  * "unknown" frame where the address has no symbol. */
 const struct symtab_frame *model_frame(const struct model *model, const struct site *site,
 				       uint32_t i);
+/* All frames of entry i, innermost first: of a call chain also those that are inlined there. */
+const struct symtab_frame *model_frames(const struct model *model, const struct site *site,
+					uint32_t i, size_t *n);
+/* The function that a goroutine site starts; NULL where it is not known. */
+const struct symtab_frame *model_started(const struct model *model, const struct site *site);
 /* The frame that names a site: the innermost that is not the runtime's own. */
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site);
 const char *verdict_name(enum verdict verdict);

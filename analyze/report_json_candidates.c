@@ -145,25 +145,39 @@ static void put_frames(struct json_report *report, const struct site *site)
 
 	json_array(json, "frames");
 	for (uint32_t i = 0; i < n; i++) {
+		const struct symtab_frame *inlined;
+		size_t n_inlined;
 		char address[24];
 
 		/* Text: as numbers many readers would round addresses. */
 		snprintf(address, sizeof(address), "0x%" PRIx64, model->stacks[site->stack].pcs[i]);
-		json_object(json, NULL);
-		report_json_frame(report, model_frame(model, site, i));
-		json_string(json, "address", address);
-		json_end(json);
+		inlined = model_frames(model, site, i, &n_inlined);
+		for (size_t k = 0; k < n_inlined; k++) {
+			json_object(json, NULL);
+			report_json_frame(report, &inlined[k]);
+			json_string(json, "address", address);
+			json_end(json);
+		}
 	}
 	json_end(json);
 }
 
 static void put_site(struct json_report *report, const struct site *site)
 {
+	const struct symtab_frame *started = model_started(report->model, site);
 	struct json *json = &report->json;
 
 	json_object(json, "site");
 	report_json_frame(report, model_site_frame(report->model, site));
 	json_end(json);
+	if (started) {
+		json_object(json, "starts");
+		report_json_frame(report, started);
+		json_end(json);
+	} else {
+		json_null(json, "starts");
+	}
+	json_bool(json, "of_runtime", site->of_runtime);
 	put_frames(report, site);
 }
 

@@ -63,34 +63,115 @@ static bool is_runtime(const struct symtab_frame *frame)
 	       !strncmp(frame->function, "internal/runtime/", 17);
 }
 
+/* The frames of a stack from the site outwards: of a call chain also those inlined. */
+static const struct symtab_frame **stack_frames(const struct model *model, const struct site *site,
+						size_t *n)
+{
+	uint32_t n_pcs = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+	const struct symtab_frame **frames = NULL;
+	size_t cap = 0;
+
+	*n = 0;
+	for (uint32_t i = 0; i < n_pcs; i++) {
+		size_t n_inlined;
+		const struct symtab_frame *inlined = model_frames(model, site, i, &n_inlined);
+
+		xgrow(frames, cap, *n + n_inlined);
+		for (size_t k = 0; k < n_inlined; k++)
+			frames[(*n)++] = &inlined[k];
+	}
+	return frames;
+}
+
 /* The stack from the site outwards. Runs of the runtime's own frames are one line. */
 static void print_stack(const struct report *report, const struct site *site)
 {
-	const struct model *model = report->model;
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0, shown = 0;
-	size_t widest = 0;
+	size_t n, shown = 0, widest = 0;
+	const struct symtab_frame **frames = stack_frames(report->model, site, &n);
 
-	for (uint32_t i = 0; i < n; i++) {
-		size_t width = units_columns(model_frame(model, site, i)->function);
+	for (size_t i = 0; i < n; i++) {
+		size_t width = units_columns(frames[i]->function);
 
 		widest = width > widest && width < 60 ? width : widest;
 	}
-	for (uint32_t i = 0, end; i < n; i = end) {
+	for (size_t i = 0, end; i < n; i = end) {
 		if (shown >= MOST_FRAMES && !report->options.verbose) {
-			fprintf(report->out, "        (%" PRIu32 " more frames)\n", n - i);
-			return;
+			fprintf(report->out, "        (%zu more frames)\n", n - i);
+			break;
 		}
-		for (end = i; end < n && is_runtime(model_frame(model, site, end)); end++)
+		for (end = i; end < n && is_runtime(frames[end]); end++)
 			;
 		if (end > i + 1) {
-			fprintf(report->out, "        %s(%" PRIu32 " frames of the runtime)%s\n",
+			fprintf(report->out, "        %s(%zu frames of the runtime)%s\n",
 				report_style(report, STYLE_FAINT), end - i, report_plain(report));
 		} else {
 			end = i + 1;
-			report_frame(report, model_frame(model, site, i), 8, widest);
+			report_frame(report, frames[i], 8, widest);
 		}
 		shown++;
 	}
+	free(frames);
+}
+
+static bool is_counted(const struct site *site)
+{
+	return site->kind == SITE_GOROUTINE || site->kind == SITE_THREAD;
+}
+
+/* "leak", "goroutine leak", "likely thread leak", "mappings growing". */
+static struct units_text verdict_label(const struct candidate *candidate, const struct site *site)
+{
+	const char *kind = site_kind_name(site->kind), *verdict = verdict_name(candidate->verdict);
+	struct units_text out;
+
+	if (site->kind == SITE_HEAP || candidate->verdict == VERDICT_TOO_LITTLE)
+		snprintf(out.text, sizeof(out.text), "%s", verdict);
+	else if (candidate->verdict == VERDICT_LIKELY_LEAK)
+		snprintf(out.text, sizeof(out.text), "likely %s leak", kind);
+	else if (candidate->verdict == VERDICT_LEAK)
+		snprintf(out.text, sizeof(out.text), "%s leak", kind);
+	else if (candidate->verdict == VERDICT_CACHE)
+		snprintf(out.text, sizeof(out.text), "%s %s", kind,
+			 is_counted(site) ? "pool" : "cache");
+	else
+		snprintf(out.text, sizeof(out.text), "%s %s", site_kind_unit(site->kind), verdict);
+	return out;
+}
+
+/* The columns that labels take in a list. */
+static int label_columns(const struct model *model)
+{
+	for (size_t i = 0; i < model->n_candidates; i++)
+		if (model->sites[model->candidates[i].site].kind != SITE_HEAP)
+			return 21;
+	return 19;
+}
+
+/* "+61.2 MiB/h (58.9 to 63.6)"; of what is counted rather than weighed, "+480 goroutines/h, ..." */
+static char *growth_text(const struct candidate *candidate, const struct site *site)
+{
+	struct units_text range = units_growth_range(candidate->growth, candidate->growth_low,
+						     candidate->growth_high);
+
+	if (!is_counted(site))
+		return xstrdup(range.text);
+	if (candidate->held_growth <= 0)
+		return xasprintf("%s%s %s/h, %s", candidate->growth_objects < 0 ? "-" : "+",
+				 units_count((uint64_t)fabs(candidate->growth_objects)).text,
+				 site_kind_unit(site->kind), range.text);
+	return xasprintf("%s%s %s/h, %s and %s of heap that they hold",
+			 candidate->growth_objects < 0 ? "-" : "+",
+			 units_count((uint64_t)fabs(candidate->growth_objects)).text,
+			 site_kind_unit(site->kind), range.text,
+			 units_growth(candidate->held_growth).text);
+}
+
+static char *live_text(const struct candidate *candidate, const struct site *site)
+{
+	if (is_counted(site))
+		return xasprintf("%s %s", units_count(candidate->survivors).text,
+				 site_kind_unit(site->kind));
+	return xstrdup(units_bytes(candidate->live_bytes).text);
 }
 
 /* The first line of a suspect, its verdict in colour: rank, verdict, growth, what is live. */
@@ -98,7 +179,10 @@ static void print_verdict(const struct report *report, size_t rank,
 			  const struct candidate *candidate)
 {
 	const struct model *model = report->model;
+	const struct site *site = &model->sites[candidate->site];
+	struct units_text label = verdict_label(candidate, site);
 	char *error = xstrdup(""), *process = xstrdup("");
+	char *growth = growth_text(candidate, site), *live = live_text(candidate, site);
 
 	if (candidate->live_bytes_error > 0) {
 		free(error);
@@ -106,19 +190,27 @@ static void print_verdict(const struct report *report, size_t rank,
 	}
 	if (model->n_processes > 1) {
 		free(process);
-		process = xasprintf(", process %" PRIu32,
-				    model->processes[model->sites[candidate->site].process].pid);
+		process = xasprintf(", process %" PRIu32, model->processes[site->process].pid);
 	}
 	fprintf(report->out, "\n%3zu. %s", rank, verdict_style(report, candidate->verdict));
-	fprintf(report->out, "%s%s", verdict_name(candidate->verdict), report_plain(report));
-	report_wrap_on(
-		report, 5 + strlen(verdict_name(candidate->verdict)), 5,
-		", %s sure: %s, live %s%s%s", units_percent(candidate->confidence).text,
-		units_growth_range(candidate->growth, candidate->growth_low, candidate->growth_high)
-			.text,
-		units_bytes(candidate->live_bytes).text, error, process);
+	fprintf(report->out, "%s%s", label.text, report_plain(report));
+	report_wrap_on(report, 5 + strlen(label.text), 5, ", %s sure: %s, live %s%s%s",
+		       units_percent(candidate->confidence).text, growth, live, error, process);
+	free(growth);
+	free(live);
 	free(error);
 	free(process);
+}
+
+/* What a go statement starts. */
+static void print_started(const struct report *report, const struct site *site)
+{
+	const struct symtab_frame *frame = model_started(report->model, site);
+
+	if (!frame)
+		return;
+	fputs("     starts ", report->out);
+	put_frame(report, frame, report->options.width - strlen("     starts "), 0);
 }
 
 static void print_suspect(const struct report *report, size_t rank,
@@ -130,6 +222,7 @@ static void print_suspect(const struct report *report, size_t rank,
 	fputs(report_style(report, STYLE_HEADING), report->out);
 	report_frame(report, model_site_frame(report->model, site), 5, 0);
 	fputs(report_plain(report), report->out);
+	print_started(report, site);
 	if (candidate->evidence)
 		report_wrap(report, 5, 7, "%s", candidate->evidence);
 	if (candidate->advice)
@@ -143,25 +236,30 @@ static void print_brief(const struct report *report, size_t rank, const struct c
 {
 	const struct site *site = &report->model->sites[candidate->site];
 	const struct symtab_frame *frame = model_site_frame(report->model, site);
-	const size_t used = 49, least = 45;
+	const int columns = label_columns(report->model), live_columns = columns > 19 ? 17 : 10;
+	const size_t used = 20 + (size_t)columns + (size_t)live_columns, least = 45;
 	size_t width = report->options.width;
+	char *live = live_text(candidate, site);
 
-	struct units_text live = units_bytes(candidate->live_bytes);
-
-	fprintf(report->out, "%3zu. %s%-19s%s %5s  live %s", rank,
-		verdict_style(report, candidate->verdict), verdict_name(candidate->verdict),
-		report_plain(report),
+	fprintf(report->out, "%3zu. %s%-*s%s %5s  live %s", rank,
+		verdict_style(report, candidate->verdict), columns,
+		verdict_label(candidate, site).text, report_plain(report),
 		candidate->verdict == VERDICT_TOO_LITTLE
 			? ""
 			: units_percent(candidate->confidence).text,
-		live.text);
+		live);
 	if (width >= used + least) {
-		fprintf(report->out, "%*s", (int)(10 - strlen(live.text)), "");
+		fprintf(report->out, "%*s",
+			units_columns(live) < (size_t)live_columns
+				? live_columns - (int)units_columns(live)
+				: 1,
+			"");
 		put_frame(report, frame, width - used, 0);
 	} else {
 		fputc('\n', report->out);
 		report_frame(report, frame, 5, 0);
 	}
+	free(live);
 	if (report->options.verbose && candidate->evidence)
 		report_wrap(report, 5, 7, "%s", candidate->evidence);
 	if (report->options.verbose && candidate->advice)

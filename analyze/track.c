@@ -148,6 +148,12 @@ static void track_counted(struct track *track, const struct event *event)
 	case EVENT_DEATH:
 		track_death(track, event);
 		break;
+	case EVENT_GO_CREATE:
+		track_go_create(track, event);
+		break;
+	case EVENT_GO_EXIT:
+		track_go_exit(track, event);
+		break;
 	case EVENT_GC_START:
 		track_gc_start(track, event);
 		break;

@@ -115,7 +115,7 @@ static uint64_t cpu_time(const struct event *event, enum event_field field)
 /* What the cycle took, by the runtime's own account. */
 static void take_account(struct gc_cycle *gc, const struct event *event)
 {
-	const uint32_t marking = EVENT_HAS(FIELD_ASSIST) | EVENT_HAS(FIELD_DEDICATED) |
+	const uint64_t marking = EVENT_HAS(FIELD_ASSIST) | EVENT_HAS(FIELD_DEDICATED) |
 				 EVENT_HAS(FIELD_FRACTIONAL) | EVENT_HAS(FIELD_IDLE);
 	double share;
 

@@ -41,7 +41,7 @@ static void free_object(struct life *life, uint32_t index)
 static bool is_duplicate(const struct life *life, const struct object *object,
 			 const struct event *event, uint32_t cycle)
 {
-	const uint32_t needed = EVENT_HAS(FIELD_B) | EVENT_HAS(FIELD_CYCLE);
+	const uint64_t needed = EVENT_HAS(FIELD_B) | EVENT_HAS(FIELD_CYCLE);
 
 	return (event->has & needed) == needed && object->cycle == cycle &&
 	       object->tid == event->tid && object->goid == (uint32_t)event->v[FIELD_GOID] &&
@@ -251,6 +251,7 @@ void track_finish_life(struct track *track, struct life *life)
 	track_finish_sites(track, life);
 	while (map_next(&life->live, &position, &address, &index))
 		count_survivor(track, life, &life->objects[index]);
+	track_finish_threads(track, life);
 	track_finish_objects(track, life);
 	map_free(&life->live);
 	map_free(&life->generations);
@@ -263,6 +264,11 @@ void track_finish_life(struct track *track, struct life *life)
 	free(life->accessible.items);
 	owners_free(&life->owners);
 	free(life->seed);
+	free(life->pieces);
+	free(life->thread_ends);
+	life->pieces = NULL;
+	life->thread_ends = NULL;
+	life->n_pieces = life->cap_pieces = life->n_thread_ends = life->cap_thread_ends = 0;
 	life->objects = NULL;
 	life->free_objects = NULL;
 	life->buckets = NULL;

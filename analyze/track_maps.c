@@ -1,5 +1,6 @@
 #include "analyze/track_state.h"
 
+#include "analyze/track_objects.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
@@ -207,8 +208,8 @@ static bool page_range(uint64_t start, uint64_t len, struct range *range)
 }
 
 /* A mapping takes the place of what was there. */
-static int64_t mapped(struct life *life, uint64_t start, uint64_t len, bool is_accessible,
-		      struct owners_mapping how)
+static int64_t mapped(struct track *track, struct life *life, uint64_t time, uint64_t start,
+		      uint64_t len, bool is_accessible, struct owners_mapping how)
 {
 	struct range range;
 
@@ -218,11 +219,14 @@ static int64_t mapped(struct life *life, uint64_t start, uint64_t len, bool is_a
 	how.end = range.end;
 	owners_mapped(&life->owners, &how);
 	add_range(&life->mapped, range);
+	track_mapping_gone(track, life, range, time);
+	if (is_accessible)
+		track_mapping_made(track, life, range, how.stack, time);
 	return is_accessible ? (int64_t)add_range(&life->accessible, range)
 			     : -(int64_t)remove_range(&life->accessible, range);
 }
 
-static int64_t unmapped(const struct process *process, struct life *life, uint64_t start,
+static int64_t unmapped(struct track *track, struct life *life, uint64_t time, uint64_t start,
 			uint64_t len)
 {
 	uint64_t known, accessible;
@@ -233,9 +237,13 @@ static int64_t unmapped(const struct process *process, struct life *life, uint64
 	owners_unmapped(&life->owners, range.start, range.end);
 	known = remove_range(&life->mapped, range);
 	accessible = remove_range(&life->accessible, range);
+	track_mapping_gone(track, life, range, time);
 	/* What is not known to have been mapped was so before the recording began. */
-	if (process->attached)
-		accessible += range.end - range.start - known;
+	if (!life_process(track, life)->attached)
+		return -(int64_t)accessible;
+	if (!known)
+		track_object_died(track, life, SITE_MAPPING, NO_MAPPING, 0, time);
+	accessible += range.end - range.start - known;
 	return -(int64_t)accessible;
 }
 
@@ -287,23 +295,25 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 		process->mmap_calls++;
 		how.is_file = !(args[3] & TARGET_MAP_ANONYMOUS);
 		how.is_shared = args[3] & TARGET_MAP_SHARED;
-		delta = mapped(life, (uint64_t)result, args[1], args[2] != TARGET_PROT_NONE, how);
+		delta = mapped(track, life, event->time, (uint64_t)result, args[1],
+			       args[2] != TARGET_PROT_NONE, how);
 		break;
 	case SYSCALL_MUNMAP:
 		process->munmap_calls++;
-		delta = unmapped(process, life, args[0], args[1]);
+		delta = unmapped(track, life, event->time, args[0], args[1]);
 		break;
 	case SYSCALL_MREMAP:
 		process->mmap_calls++;
 		if (!(args[3] & TARGET_MREMAP_DONTUNMAP))
-			delta = unmapped(process, life, args[0], args[1]);
-		delta += mapped(life, (uint64_t)result, args[2], true, how);
+			delta = unmapped(track, life, event->time, args[0], args[1]);
+		delta += mapped(track, life, event->time, (uint64_t)result, args[2], true, how);
 		break;
 	case SYSCALL_BRK:
 		process->brk_calls++;
 		delta = moved_brk(life, (uint64_t)result);
 		break;
 	case SYSCALL_MADVISE:
+	case SYSCALL_CLONE:
 	case SYSCALL_COUNT:
 		break;
 	}
@@ -329,6 +339,13 @@ void track_syscall_enter(struct track *track, const struct event *event)
 	if (event->syscall.call == SYSCALL_MADVISE)
 		advised(life_process(track, track_life(track, event->pid, event->time)),
 			event->syscall.args, 1);
+}
+
+uint32_t track_clone_stack(const struct track *track, uint32_t tid)
+{
+	const uint64_t *at = map_find(&track->pending_of, tid);
+
+	return at && track->pending[*at].call == SYSCALL_CLONE ? track->pending[*at].stack : NONE;
 }
 
 void track_forget_thread(struct track *track, uint32_t tid)

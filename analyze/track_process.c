@@ -175,6 +175,8 @@ void track_fork(struct track *track, const struct event *event)
 	struct pid_entry *entry, *parent;
 	uint64_t at;
 
+	if (event->pid == event->fork.parent_pid && event->time)
+		track_thread_started(track, event);
 	if (event->pid == event->fork.parent_pid || !event->time)
 		return;
 	/* A pid that is given out again: the one before has ended, even if that was not seen. */
@@ -201,6 +203,8 @@ void track_exit(struct track *track, const struct event *event)
 	if (!at)
 		return;
 	entry = &track->pids[*at];
+	if (event->pid != event->tid && entry->life != NONE)
+		track_thread_ended(track, &track->lives[entry->life], event);
 	if (event->pid != event->tid && !entry->exited)
 		return;
 	if (entry->life == NONE) {

@@ -110,6 +110,18 @@ struct life {
 	uint64_t gc_pause_total, gc_pause_number; /* the stops up to the end of that cycle, ns */
 
 	struct timed_objects timed;
+	/* What of the mappings is left, by address, and whose mapping it is (track_mappings.c). */
+	struct map_piece {
+		uint64_t start, end, key;
+	} * pieces;
+	size_t n_pieces, cap_pieces;
+	uint64_t last_mapping; /* its key */
+	/* Threads that ended a moment ago (track_threads.c). */
+	struct thread_end {
+		uint64_t time;
+		uint32_t tid;
+	} * thread_ends;
+	size_t n_thread_ends, cap_thread_ends;
 
 	struct ranges mapped;	  /* what is known to be mapped */
 	struct ranges accessible; /* and of it, not PROT_NONE */
@@ -278,11 +290,34 @@ void track_near_birth(struct track *track, struct life *life, struct site *site,
 		      double est_bytes);
 void track_near_finish(struct track *track, struct life *life, uint64_t time);
 
+/* ---- track_goroutines.c ---- */
+
+void track_go_create(struct track *track, const struct event *event);
+void track_go_exit(struct track *track, const struct event *event);
+
+/* ---- track_threads.c ---- */
+
+void track_thread_started(struct track *track, const struct event *event);
+void track_thread_ended(struct track *track, struct life *life, const struct event *event);
+/* Before the objects of a life are finished. */
+void track_finish_threads(struct track *track, struct life *life);
+
+/* ---- track_mappings.c: who mapped what is mapped ---- */
+
+/* The key of no mapping. */
+#define NO_MAPPING 0
+/* The stack is that of the call; NONE: not known. */
+void track_mapping_made(struct track *track, struct life *life, struct range range, uint32_t stack,
+			uint64_t time);
+void track_mapping_gone(struct track *track, struct life *life, struct range range, uint64_t time);
+
 /* ---- track_maps.c ---- */
 
 void track_syscall_enter(struct track *track, const struct event *event);
 void track_syscall_exit(struct track *track, const struct event *event);
 void track_forget_thread(struct track *track, uint32_t tid);
+/* The stack of the call by which a thread makes another at this moment; NONE. */
+uint32_t track_clone_stack(const struct track *track, uint32_t tid);
 void track_rss_note(struct track *track, uint64_t time, const struct note_rss *note);
 void track_add_rss(struct track *track, const struct rss_point *point);
 

@@ -111,6 +111,9 @@ void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_la
 		.bucket_nstk = 40,
 		.bucket_stack = 48,
 		.record_words = row->record_words,
+		/* Its first member, which assembly relies on. */
+		.g_stack_lo = 0,
+		.g_stack_hi = 8,
 		.g_m = 48,
 		.g_goid = row->goid,
 		.g_gopc = row->gopc,

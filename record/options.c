@@ -34,6 +34,7 @@ const char options_help[] =
 	"      --min-size BYTES with --heap=all, --native: leave out smaller allocations, in the\n"
 	"                       kernel\n"
 	"      --every N        with --heap=all: record one allocation of N, in the kernel\n"
+	"      --goroutines     record where goroutines are started, and their ends\n"
 	"      --gctrace[=FILE] run COMMAND with GODEBUG=gctrace=1 and keep the GC's lines, with\n"
 	"                       their times, in the trace (and in FILE); its standard error\n"
 	"                       passes through untouched\n"
@@ -82,6 +83,7 @@ enum {
 	OPT_MIN_SIZE,
 	OPT_EVERY,
 	OPT_NATIVE,
+	OPT_GOROUTINES,
 	OPT_GCTRACE,
 	OPT_PPROF,
 	OPT_FAULTS,
@@ -109,6 +111,7 @@ static const struct option long_options[] = {
 	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
 	{"every", required_argument, NULL, OPT_EVERY},
 	{"native", optional_argument, NULL, OPT_NATIVE},
+	{"goroutines", no_argument, NULL, OPT_GOROUTINES},
 	{"gctrace", optional_argument, NULL, OPT_GCTRACE},
 	{"pprof", required_argument, NULL, OPT_PPROF},
 	{"faults", no_argument, NULL, OPT_FAULTS},
@@ -290,6 +293,9 @@ static struct error *parse_option(int opt, struct record_options *options)
 	case OPT_NATIVE:
 		options->native = true;
 		return optarg ? parse_native_every(optarg, options) : NULL;
+	case OPT_GOROUTINES:
+		options->goroutines = true;
+		return NULL;
 	case OPT_GCTRACE:
 		if (optarg && !*optarg)
 			return usage("--gctrace", "=", "the name of the file is missing");

@@ -21,8 +21,9 @@ struct record_options {
 	const char *output;
 	uint64_t duration_ms; /* 0: until the target ends or SIGINT */
 	enum heap_mode heap;
-	uint64_t set_rate;	    /* bytes; 0: the program's own rate stays */
-	uint64_t min_size;	    /* --heap=all, --native: smallest allocation recorded */
+	uint64_t set_rate; /* bytes; 0: the program's own rate stays */
+	uint64_t min_size; /* --heap=all, --native: smallest allocation recorded */
+	bool goroutines;
 	bool gctrace;		    /* take the gctrace lines out of the command's standard error */
 	const char *gctrace_file;   /* and append them here; NULL: nowhere */
 	bool native;		    /* the C library's malloc family */

@@ -26,11 +26,17 @@ static const struct memory_call {
 	{"mmap", true, NULL, NULL},
 	{"munmap", true, NULL, NULL},
 	{"mremap", true, NULL, NULL},
+	{"clone", true, NULL, "ret < 0"},
+	{"clone3", true, NULL, "ret < 0"},
 	{"brk", false, NULL, NULL},
 	{"madvise", false,
 	 "behavior == 4 || behavior == 8 || behavior == 9 || behavior == 21 || behavior == 24",
 	 "ret < 0"},
 };
+
+/* Fields of events, on top of call chains, that hold addresses of code. */
+static const char *const address_fields[] = {"stk", "fn", "callerpc"};
+#define N_ADDRESS_FIELDS (sizeof(address_fields) / sizeof(address_fields[0]))
 
 /* Whoever switches the sampler on wants what it samples. */
 static enum heap_mode wanted_heap(const struct record_options *options)
@@ -60,6 +66,7 @@ static struct error *setup_plan(struct recording *r, size_t i)
 		TRY(plan_make(target->bin,
 			      &(struct plan_options){
 				      .heap = wanted_heap(options),
+				      .goroutines = options->goroutines,
 				      .min_size = options->min_size,
 			      },
 			      plan));
@@ -177,6 +184,22 @@ static void add_memory_calls(struct recording *r)
 				 "(CONFIG_FTRACE_SYSCALLS); mappings are left out");
 }
 
+/* The fields of an event that hold addresses of code, which the trace is to name. */
+static void add_address_fields(struct recording *r, const struct trace_event *event)
+{
+	for (size_t i = 0; i < N_ADDRESS_FIELDS; i++) {
+		struct symbols_array *array = &r->arrays[r->n_arrays];
+		unsigned one;
+
+		if (!probes_array_field(event, address_fields[i], &array->offset, &array->count))
+			continue;
+		if (i || !probes_array_field(event, "nstk", &array->used_at, &one))
+			array->used_at = 0;
+		array->event = xasprintf("%s:%s", event->system, event->name);
+		r->n_arrays++;
+	}
+}
+
 struct error *setup_events(struct recording *r)
 {
 	const struct trace_event *events;
@@ -199,21 +222,11 @@ struct error *setup_events(struct recording *r)
 	add_memory_calls(r);
 	TRY(extra_events_install(r->probes, &r->options->extra, r->log));
 	events = probes_events(r->probes, &n);
-	r->arrays = xcalloc(n, sizeof(*r->arrays));
-	for (size_t i = 0; i < n; i++) {
-		struct symbols_array *array = &r->arrays[r->n_arrays];
-
+	r->arrays = xcalloc(n * N_ADDRESS_FIELDS, sizeof(*r->arrays));
+	for (size_t i = 0; i < n; i++)
 		if (events[i].system && strcmp(events[i].system, "syscalls") != 0 &&
-		    !events[i].is_extra &&
-		    probes_array_field(&events[i], "stk", &array->offset, &array->count)) {
-			unsigned one;
-
-			if (!probes_array_field(&events[i], "nstk", &array->used_at, &one))
-				array->used_at = 0;
-			array->event = xasprintf("%s:%s", events[i].system, events[i].name);
-			r->n_arrays++;
-		}
-	}
+		    !events[i].is_extra)
+			add_address_fields(r, &events[i]);
 	return NULL;
 }
 

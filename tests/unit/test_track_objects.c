@@ -30,20 +30,9 @@ struct feed {
 	struct life *life;
 };
 
-static struct feed feed_new(bool attached)
-{
-	struct feed feed;
-
-	model_init(&feed.model);
-	/* The model moves: its address is given to track by feed_begin. */
-	feed.track = NULL;
-	feed.life = NULL;
-	(void)attached;
-	return feed;
-}
-
 static void feed_begin(struct feed *feed, bool attached)
 {
+	model_init(&feed->model);
 	feed->track = track_new(&feed->model, &(struct track_options){0});
 	feed->life = track_life(feed->track, PID, START);
 	life_process(feed->track, feed->life)->attached = attached;
@@ -113,7 +102,7 @@ static void compare_site(const struct model *model, const struct plain *objects,
 	const struct site *site = site_of_pc(model, 100 + which);
 	size_t n = process->n_slices;
 	struct tally *want = xcalloc(3 * n, sizeof(*want));
-	uint64_t live = 0, deaths = 0, ages[MODEL_AGES] = {0};
+	uint64_t live = 0, deaths = 0, distinct = 0, ages[MODEL_AGES] = {0};
 
 	assert_non_null(site);
 	for (size_t i = which; i < OBJECTS; i += PCS) {
@@ -147,8 +136,9 @@ static void compare_site(const struct model *model, const struct plain *objects,
 
 		assert_true(site->died_at_age[age] <= near);
 	}
-	assert_int_equal(site->generations[n - 1],
-			 want[2 * n].objects ? site->generations[n - 1] : site->generations[n - 1]);
+	for (size_t e = 0; e < n; e++)
+		distinct += want[2 * n + e].objects > 0;
+	assert_int_equal(site->generations[n - 1], distinct);
 	free(want);
 }
 
@@ -189,7 +179,7 @@ static void test_counts(void **state)
 	for (size_t i = 0; i < 4; i++) {
 		struct plain *objects = xcalloc(OBJECTS, sizeof(*objects));
 		struct random random = {i + 1};
-		struct feed feed = feed_new(false);
+		struct feed feed;
 
 		feed_begin(&feed, false);
 		feed_plain(&feed, objects, &random, steps[i]);
@@ -206,7 +196,7 @@ static void test_counts(void **state)
 
 static void test_end_of_slices(void **state)
 {
-	struct feed feed = feed_new(false);
+	struct feed feed;
 	const struct process *process;
 
 	(void)state;
@@ -225,7 +215,7 @@ static void test_end_of_slices(void **state)
 
 static void test_shrunk_and_replaced(void **state)
 {
-	struct feed feed = feed_new(false);
+	struct feed feed;
 	const struct site *site;
 
 	(void)state;
@@ -255,7 +245,7 @@ static void test_shrunk_and_replaced(void **state)
  * objects, in proportion. */
 static void test_unseen(void **state)
 {
-	struct feed feed = feed_new(true);
+	struct feed feed;
 
 	(void)state;
 	feed_begin(&feed, true);
@@ -320,7 +310,7 @@ static enum verdict judge_kind(size_t kind, size_t seed, double *growth, struct 
 	struct random random = {seed * 77 + kind * 1000003};
 	size_t cycles = (size_t)(20 * exp(random_uniform(&random) * log(20)));
 	struct sim sim = sim_new(seed + kind * 100000, cycles, random_uniform(&random) < 0.5);
-	struct feed feed = feed_new(sim.attached);
+	struct feed feed;
 	struct collected all = {.span = sim.span};
 	enum verdict verdict = VERDICT_TOO_LITTLE;
 
@@ -397,7 +387,7 @@ static void test_kinds(void **state)
 /* What the lines say of goroutines. */
 static void test_words(void **state)
 {
-	struct feed feed = feed_new(false);
+	struct feed feed;
 	const struct candidate *c;
 
 	(void)state;
