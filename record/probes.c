@@ -98,6 +98,14 @@ struct error *probes_open(struct probes **probes, size_t *removed)
 	return NULL;
 }
 
+struct probes *probes_none(void)
+{
+	struct probes *p = xcalloc(1, sizeof(*p));
+
+	p->lock_fd = -1;
+	return p;
+}
+
 static char *fetch_args(const struct probe *probe)
 {
 	char *text = xstrdup("");

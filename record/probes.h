@@ -45,6 +45,8 @@ struct probes;
  * recorders left. *removed counts their events. Errors name the remedy.
  */
 struct error *probes_open(struct probes **probes, size_t *removed);
+/* No events at all, where there is no tracefs to have them from. */
+struct probes *probes_none(void);
 
 /*
  * Creates the events of a plan on the executable that exe_ref names. Each executable of a

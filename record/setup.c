@@ -200,16 +200,19 @@ static void add_address_fields(struct recording *r, const struct trace_event *ev
 	}
 }
 
-struct error *setup_events(struct recording *r)
+/* Whether anything that was asked for is nothing without a breakpoint. */
+static bool needs_breakpoints(const struct recording *r)
 {
-	const struct trace_event *events;
-	size_t removed, n;
+	for (size_t i = 0; i < r->n_targets; i++) {
+		if (r->natives[i] ||
+		    (r->plans[i].heap != HEAP_COUNTERS && r->plans[i].heap != HEAP_OFF))
+			return true;
+	}
+	return r->options->extra.n != 0;
+}
 
-	TRY(probes_open(&r->probes, &removed));
-	if (removed)
-		log_info(r->log,
-			 "removed %zu events that a recorder which died had left in tracefs",
-			 removed);
+static struct error *install_probes(struct recording *r)
+{
 	for (size_t i = 0; i < r->n_targets; i++) {
 		if (!probes_take_arrays())
 			plan_drop_arrays(&r->plans[i]);
@@ -220,13 +223,41 @@ struct error *setup_events(struct recording *r)
 			TRY(probes_install(r->probes, &r->natives[i]->plan, r->natives[i]->ref, 1));
 	}
 	add_memory_calls(r);
-	TRY(extra_events_install(r->probes, &r->options->extra, r->log));
+	return extra_events_install(r->probes, &r->options->extra, r->log);
+}
+
+static void find_arrays(struct recording *r)
+{
+	const struct trace_event *events;
+	size_t n;
+
 	events = probes_events(r->probes, &n);
 	r->arrays = xcalloc(n * N_ADDRESS_FIELDS, sizeof(*r->arrays));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (events[i].system && strcmp(events[i].system, "syscalls") != 0 &&
 		    !events[i].is_extra)
 			add_address_fields(r, &events[i]);
+	}
+}
+
+struct error *setup_events(struct recording *r)
+{
+	size_t removed = 0;
+	struct error *err = probes_open(&r->probes, &removed);
+
+	if (err && !needs_breakpoints(r)) {
+		log_warn(r->log, "%s: GC cycles and mappings are left out", error_message(err));
+		error_free(err);
+		r->probes = probes_none();
+		return NULL;
+	}
+	TRY(err);
+	if (removed)
+		log_info(r->log,
+			 "removed %zu events that a recorder which died had left in tracefs",
+			 removed);
+	TRY(install_probes(r));
+	find_arrays(r);
 	return NULL;
 }
 
@@ -319,8 +350,9 @@ struct error *setup_writer(struct recording *r)
 	size_t n;
 
 	events = probes_events(r->probes, &n);
-	TRY(error_context(tracing_data_collect(events, n, &r->tracing_data), "%s",
-			  options->output));
+	if (n)
+		TRY(error_context(tracing_data_collect(events, n, &r->tracing_data), "%s",
+				  options->output));
 	if (options_numbered(options)) {
 		r->first_number = output_next_number(options->output);
 		r->written.number = r->first_number - 1;

@@ -40,6 +40,29 @@ within "--min-size: larger ones are there" "$(perf_events "$work/large.gmt" | gr
 same "--heap=counters: exit status" 0 $?
 same "--heap=counters: no event of the heap" "" "$(perf_events "$work/counters.gmt" | grep -E ':(birth|death|alloc)' | head -n 1)"
 
+# --- The same where tracefs cannot be had, as in many containers: nothing but memory is read.
+# shellcheck disable=SC2016
+no_tracefs='for m in $(awk "\$3 == \"tracefs\" || \$3 == \"debugfs\" { print \$2 }" /proc/mounts | sort -r); do
+	umount "$m"; done; exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin "$@"'
+without_tracefs() {
+	unshare -m bash -c "$no_tracefs" bash "$@"
+}
+without_tracefs "$record" --heap=counters -o "$work/bare.gmt" -- "$program" -scale 20 -pause 1ms \
+	>/dev/null 2>"$work/bare.log"
+same "no tracefs: --heap=counters: exit status" 0 $?
+check "no tracefs: it says what is left out" grep -q "GC cycles and mappings are left out" "$work/bare.log"
+check "no tracefs: perf reads the trace" perf script -i "$work/bare.gmt"
+# The program does the same each time; which of its objects are sampled does not depend on it.
+buckets() {
+	"$BUILD/tests/e2e/table_dump" "$1" | awk '{ n += $1 } END { print n }'
+}
+within "no tracefs: sampled objects, against those that the other way counts" \
+	"$(awk -v a="$(buckets "$work/bare.gmt")" -v b="$(buckets "$work/counters.gmt")" 'BEGIN { print a / b }')" \
+	0.8 1.25
+without_tracefs "$record" -o "$work/none.gmt" -- "$program" -scale 1 >/dev/null 2>"$work/none.log"
+same "no tracefs: births need it: exit status" 125 $?
+check "no tracefs: it says so" grep -q "tracefs is not mounted" "$work/none.log"
+
 # --- What it says without recording.
 check "--list names the probes" sh -c "'$record' --list -- '$program' | grep -q setprofilebucket"
 check "--check says what works" sh -c "'$record' --check -- '$program' | grep -q yes"
