@@ -1,5 +1,6 @@
 #include "analyze/decode.h"
 
+#include "analyze/native_stack.h"
 #include "formats/tracing_data.h"
 #include "formats/xalloc.h"
 
@@ -127,6 +128,12 @@ static const struct wanted_probe {
 	},
 };
 
+/* What events of the malloc family, and Go's calls of C, may have. */
+static const struct wanted_field native_fields[MAX_FIELDS] = {
+	{"p", FIELD_P},	  {"size", FIELD_SIZE}, {"count", FIELD_NMEMB}, {"chunk", FIELD_CHUNK},
+	{"sp", FIELD_SP}, {"fp", FIELD_FP},	{"ret", FIELD_RET},
+};
+
 /* The system calls, with their arguments as the syscalls tracepoints name them. */
 static const struct wanted_syscall {
 	const char *name;
@@ -171,7 +178,8 @@ struct decode {
 	struct error *problem;
 	struct recipe *recipes; /* by the index of the event in the file's list */
 	size_t n_recipes, cap_recipes;
-	struct note note;  /* given out with the last event */
+	struct native_stack *native_stack; /* NULL: not needed yet */
+	struct note note;		   /* given out with the last event */
 	uint64_t *swapped; /* the stack of the last birth, put into this machine's byte order */
 	size_t cap_swapped;
 };
@@ -214,6 +222,31 @@ static bool add_load(struct recipe *recipe, const struct tracing_data *tracing, 
 	return true;
 }
 
+/* Functions of the malloc family are many, and their events are alike (record/native.c). */
+static enum event_kind native_kind(const char *name)
+{
+	static const char prefix[] = "native_", release[] = "native_free", enter[] = "_enter";
+	size_t len = strlen(name);
+
+	if (!strcmp(name, "cgo_call"))
+		return EVENT_CGO_CALL;
+	if (strncmp(name, prefix, strlen(prefix)) != 0)
+		return EVENT_OTHER;
+	if (!strncmp(name, release, strlen(release)))
+		return EVENT_NATIVE_FREE;
+	if (len > strlen(enter) && !strcmp(name + len - strlen(enter), enter))
+		return EVENT_NATIVE_ENTER;
+	return EVENT_NATIVE_RETURN;
+}
+
+static void find_fields(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
+			const struct wanted_field *fields)
+{
+	for (size_t f = 0; f < MAX_FIELDS && fields[f].name; f++)
+		if (add_load(recipe, tracing, id, fields[f].name, (uint8_t)fields[f].field))
+			recipe->has |= EVENT_HAS(fields[f].field);
+}
+
 static void find_probe(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
 		       const char *name)
 {
@@ -225,10 +258,7 @@ static void find_probe(struct recipe *recipe, const struct tracing_data *tracing
 		if (strcmp(name, wanted->name))
 			continue;
 		recipe->kind = wanted->kind;
-		for (size_t f = 0; f < MAX_FIELDS && wanted->fields[f].name; f++)
-			if (add_load(recipe, tracing, id, wanted->fields[f].name,
-				     (uint8_t)wanted->fields[f].field))
-				recipe->has |= EVENT_HAS(wanted->fields[f].field);
+		find_fields(recipe, tracing, id, wanted->fields);
 		/* An array of addresses: its elements are words, whatever their count is. */
 		if (wanted->kind == EVENT_BIRTH && tracing_data_field(tracing, id, "stk", &stack) &&
 		    !stack.is_dynamic) {
@@ -237,6 +267,9 @@ static void find_probe(struct recipe *recipe, const struct tracing_data *tracing
 		}
 		return;
 	}
+	recipe->kind = native_kind(name);
+	if (recipe->kind != EVENT_OTHER)
+		find_fields(recipe, tracing, id, native_fields);
 }
 
 static void find_syscall(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
@@ -385,6 +418,15 @@ static void find_stack(struct decode *decode, const struct recipe *recipe,
 		swap_stack(decode, event);
 }
 
+static void find_native_stack(struct decode *decode, const struct perfdata_sample *sample,
+			      struct event *event)
+{
+	use_callchain(sample, event);
+	if (!decode->native_stack)
+		decode->native_stack = native_stack_new(perfdata_info(decode->file));
+	native_stack_find(decode->native_stack, sample, event);
+}
+
 static void decode_note(struct decode *decode, const struct perfdata_sample *sample,
 			struct event *event)
 {
@@ -441,6 +483,10 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 		event->v[recipe->loads[i].to] = load_value(&recipe->loads[i], sample.raw, swap);
 	if (recipe->kind == EVENT_BIRTH || recipe->kind == EVENT_GO_CREATE)
 		find_stack(decode, recipe, &sample, event);
+	else if (recipe->kind == EVENT_CGO_CALL)
+		use_callchain(&sample, event);
+	else if (recipe->kind == EVENT_NATIVE_RETURN)
+		find_native_stack(decode, &sample, event);
 }
 
 /* ---- The kernel's other records --------------------------------------------------------- */
@@ -593,5 +639,6 @@ void decode_free(struct decode *decode)
 	error_free(decode->problem);
 	free(decode->recipes);
 	free(decode->swapped);
+	native_stack_free(decode->native_stack);
 	free(decode);
 }

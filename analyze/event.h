@@ -20,6 +20,10 @@ enum event_kind {
 	EVENT_GC_START,
 	EVENT_GC_MARK_TERM,
 	EVENT_GC_END,
+	EVENT_NATIVE_ENTER,  /* a function of the malloc family begins */
+	EVENT_NATIVE_RETURN, /* and one returns what it gives out */
+	EVENT_NATIVE_FREE,
+	EVENT_CGO_CALL, /* Go calls C */
 	EVENT_SYSCALL_ENTER,
 	EVENT_SYSCALL_EXIT,
 	EVENT_COMM,
@@ -83,9 +87,21 @@ enum event_field {
 	FIELD_CREATOR,	/* the goroutine that did */
 	FIELD_LO,	/* its stack */
 	FIELD_HI,
+	FIELD_NMEMB, /* of calloc */
+	FIELD_CHUNK, /* glibc's header of a pointer */
+	FIELD_SP,
+	FIELD_FP,
+	FIELD_RET, /* the return address */
 	FIELD_COUNT,
 };
 #define EVENT_HAS(field) (UINT64_C(1) << (field))
+
+/* What stands behind a stack of C code that Go called. */
+struct event_go {
+	bool known;	/* the stack has the Go frames as well */
+	bool cut;	/* the C frames end somewhere; whether in Go is not known */
+	uint64_t frame; /* the frame pointer of the Go function that called; 0: not known */
+};
 
 struct event {
 	enum event_kind kind;
@@ -95,6 +111,7 @@ struct event {
 	uint32_t n_stack;	 /* addresses at stack */
 	const void *stack;	 /* of births, also of goroutines, and of calls: u64 each, maybe
 				    unaligned; innermost first */
+	struct event_go go;	 /* of EVENT_NATIVE_RETURN */
 	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */
 	uint64_t v[FIELD_COUNT]; /* probes: by event_field */
 	union {

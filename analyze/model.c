@@ -161,6 +161,32 @@ static bool is_system_call(const struct site *site, const char *function)
 	return false;
 }
 
+static bool begins_with(const char *text, const char *prefix)
+{
+	return !strncmp(text, prefix, strlen(prefix));
+}
+
+/*
+ * What stands between malloc and whoever wanted the memory: the C library's own functions (strdup),
+ * C++'s operator new, and what cgo puts between Go and C.
+ */
+static bool is_native_go_between(const struct symtab_frame *frame)
+{
+	static const char *const libraries[] = {"libc.so", "libc-", "libc.musl", "ld-linux",
+						"ld-musl", "ld-2",  "libstdc++", "libc++"};
+	static const char *const functions[] = {"_Znw", "_Zna", "operator new", "_cgo_"};
+	const char *base = strrchr(frame->file, '/');
+
+	base = base ? base + 1 : frame->file;
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(*libraries); i++)
+		if (begins_with(base, libraries[i]))
+			return true;
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (begins_with(frame->function, functions[i]))
+			return true;
+	return strstr(frame->function, "._Cfunc_") || strstr(frame->function, "._cgo_");
+}
+
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site)
 {
 	const struct stack *stack = site_stack(model, site);
@@ -172,7 +198,8 @@ const struct symtab_frame *model_site_frame(const struct model *model, const str
 
 		for (size_t k = 0; k < n; k++) {
 			if (is_runtime(frames[k].function) ||
-			    is_system_call(site, frames[k].function))
+			    is_system_call(site, frames[k].function) ||
+			    (site->kind == SITE_NATIVE && is_native_go_between(&frames[k])))
 				continue;
 			/* A frame with a name says more than an inner one without. */
 			if (frames != &unknown_frame)

@@ -1,6 +1,7 @@
 #include "analyze/track.h"
 
 #include "analyze/clocks.h"
+#include "analyze/track_native.h"
 #include "analyze/track_state.h"
 #include "formats/xalloc.h"
 
@@ -122,6 +123,7 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 		track_limits_note(track, time, &note->limits);
 		break;
 	case NOTE_NATIVE:
+		track_native_note(track, &note->native);
 		break;
 	case NOTE_PART:
 		track_part_note(track, &note->part);
@@ -163,6 +165,18 @@ static void track_counted(struct track *track, const struct event *event)
 	case EVENT_GC_END:
 		track_gc_end(track, event);
 		break;
+	case EVENT_NATIVE_ENTER:
+		track_native_enter(track, event);
+		break;
+	case EVENT_NATIVE_RETURN:
+		track_native_return(track, event);
+		break;
+	case EVENT_NATIVE_FREE:
+		track_native_free(track, event);
+		break;
+	case EVENT_CGO_CALL:
+		track_cgo_call(track, event);
+		break;
 	case EVENT_SYSCALL_ENTER:
 		track_syscall_enter(track, event);
 		break;
@@ -172,6 +186,7 @@ static void track_counted(struct track *track, const struct event *event)
 	case EVENT_LOST:
 		track->model->lost_events += event->lost.count;
 		track->model->lost_records++;
+		track_native_lost(track);
 		break;
 	case EVENT_THROTTLE:
 		track->model->throttles++;
@@ -306,5 +321,6 @@ void track_free(struct track *track)
 	map_free(&track->runtime_made);
 	stackset_free(&track->stacks);
 	tablecheck_free(track->check);
+	track_native_state_free(track->native);
 	free(track);
 }

@@ -195,6 +195,7 @@ struct track {
 	} part;		   /* the file that is being read */
 
 	struct tablecheck *check;
+	struct native_state *native;	/* track_native.c; NULL: not needed yet */
 	size_t gctrace_bytes;		/* in model.gctrace_texts */
 	uint64_t first_note, last_note; /* times */
 	bool finished;

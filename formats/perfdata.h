@@ -45,7 +45,8 @@ enum perfdata_feature {
 	PERFDATA_FEAT_CLOCK_DATA = 29,
 	/* Ours: the symbol table (formats/symtab.h). perf 6.1 and 7.2 pass over high bits. */
 	PERFDATA_FEAT_SYMTAB = 200,
-	PERFDATA_FEAT_DUMPS = 201, /* heap dumps (formats/dumps.h) */
+	PERFDATA_FEAT_DUMPS = 201,  /* heap dumps (formats/dumps.h) */
+	PERFDATA_FEAT_UNWIND = 202, /* unwinding rules (formats/unwind.h) */
 	PERFDATA_FEAT_BITS = 256,
 };
 
@@ -89,6 +90,8 @@ struct perfdata_info {
 	size_t symtab_len;
 	const uint8_t *dumps; /* PERFDATA_FEAT_DUMPS, or NULL */
 	size_t dumps_len;
+	const uint8_t *unwind; /* PERFDATA_FEAT_UNWIND, or NULL */
+	size_t unwind_len;
 	bool is_pipe;	/* perf's pipe form */
 	bool truncated; /* the file was never finished: features may be missing */
 	bool swapped;	/* written on a machine of the other byte order */
@@ -133,11 +136,19 @@ struct perfdata_sample {
 	uint32_t raw_len;
 	const uint64_t *user_regs; /* NULL where the sample has none */
 	uint64_t user_regs_abi;
+	const uint64_t *user_stack; /* what lies at the stack pointer; NULL where there is none */
+	size_t user_stack_len;	    /* bytes, whole words */
 };
 
 /* Parses a PERF_RECORD_SAMPLE by the attr of its event. False: it does not fit its own size. */
 bool perfdata_sample(const struct perfdata_reader *reader, const struct perf_event_header *header,
 		     struct perfdata_sample *sample);
+
+/*
+ * Stack and frame pointer of a sample with a user stack. False where it has none, or not exactly
+ * the registers that unwinding takes (record/session.c).
+ */
+bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *sp, uint64_t *fp);
 
 /*
  * For a kernel record that is not a sample: the pid, tid, time and cpu of its sample_id trailer.

@@ -249,6 +249,7 @@ static bool wanted(unsigned feature)
 	case PERFDATA_FEAT_CLOCK_DATA:
 	case PERFDATA_FEAT_SYMTAB:
 	case PERFDATA_FEAT_DUMPS:
+	case PERFDATA_FEAT_UNWIND:
 		return true;
 	}
 	return false;
@@ -275,6 +276,9 @@ static void read_features(struct perfdata_reader *reader, const struct table *ta
 		} else if (bit == PERFDATA_FEAT_DUMPS) {
 			reader->info.dumps = reader->dumps = body;
 			reader->info.dumps_len = table->at[bit].size;
+		} else if (bit == PERFDATA_FEAT_UNWIND) {
+			reader->info.unwind = reader->unwind = body;
+			reader->info.unwind_len = table->at[bit].size;
 		} else {
 			perfdata_read_feature(reader, bit, body, table->at[bit].size);
 			free(body);

@@ -149,7 +149,7 @@ struct perfdata_reader {
 	bool is_held;
 	uint64_t skip;	 /* bytes behind the last record that are none */
 	uint8_t *bounce; /* one record: what has to be swapped or aligned */
-	uint8_t *tracing_data, *symtab, *dumps;
+	uint8_t *tracing_data, *symtab, *dumps, *unwind;
 	size_t events_cap, build_ids_cap;
 	struct perfdata_event **retired; /* arrays of events that the caller may still point to */
 	size_t n_retired, retired_cap;

@@ -455,6 +455,7 @@ void perfdata_close(struct perfdata_reader *reader)
 	free(reader->tracing_data);
 	free(reader->symtab);
 	free(reader->dumps);
+	free(reader->unwind);
 	free(reader->damage);
 	free(reader->path);
 	free(reader);

@@ -236,6 +236,24 @@ static inline bool skip_branches(const struct perfdata_layout *l, struct rest *r
 				     (l->branch_type & BRANCH_COUNTERS ? n : 0));
 }
 
+/* A size, so many bytes, and how many of them are really there. */
+static inline bool read_user_stack(struct rest *r, struct perfdata_sample *sample)
+{
+	uint64_t size, real;
+	uint64_t *at;
+
+	if (!next_word(r, &size))
+		return false;
+	if (!size)
+		return true;
+	at = r->at;
+	if (size % sizeof(*at) || !skip_words(r, size / sizeof(*at)) || !next_word(r, &real))
+		return false;
+	sample->user_stack = at;
+	sample->user_stack_len = (real < size ? real : size) / sizeof(*at) * sizeof(*at);
+	return true;
+}
+
 /* Inlined into both callers, so that reading does not ask about swapping word by word. */
 static inline __attribute__((always_inline)) bool read_variable(const struct perfdata_layout *l,
 								struct rest r,
@@ -262,10 +280,35 @@ static inline __attribute__((always_inline)) bool read_variable(const struct per
 			return false;
 		if (sample->user_regs_abi != PERF_SAMPLE_REGS_ABI_NONE) {
 			sample->user_regs = r.at;
-			return skip_words(&r, l->n_user_regs);
+			if (!skip_words(&r, l->n_user_regs))
+				return false;
 		}
 	}
-	return true;
+	return !(l->sample_type & PERF_SAMPLE_STACK_USER) || read_user_stack(&r, sample);
+}
+
+bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *sp, uint64_t *fp)
+{
+	/* Bits by arch/ARCH/include/uapi/asm/perf_regs.h. */
+	static const struct {
+		uint64_t mask;
+		int sp, fp;
+	} known[] = {
+		{1ull << 6 | 1ull << 7 | 1ull << 8, 1, 0},    /* x86: BP, SP, IP */
+		{1ull << 29 | 1ull << 31 | 1ull << 32, 1, 0}, /* arm64: X29, SP, PC */
+		{1ull << 0 | 1ull << 3 | 1ull << 22, 1, 2},   /* LoongArch: PC, R3, R22 */
+	};
+
+	if (!sample->user_stack || !sample->user_regs || !sample->event)
+		return false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (sample->event->attr.sample_regs_user != known[i].mask)
+			continue;
+		*sp = sample->user_regs[known[i].sp];
+		*fp = sample->user_regs[known[i].fp];
+		return true;
+	}
+	return false;
 }
 
 bool perfdata_sample(const struct perfdata_reader *reader, const struct perf_event_header *header,

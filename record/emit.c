@@ -271,15 +271,18 @@ void emit_symbols(struct recording *r)
 		.n_targets = r->n_targets,
 		.arrays = r->arrays,
 		.n_arrays = r->n_arrays,
+		.unwinds = r->options->native,
 	};
 	struct perfdata_build_id kernel = {.pid = UINT32_MAX, .path = "[kernel.kallsyms]"};
-	struct buffer table = {0}, build_ids = {0};
-	struct error *err = symbols_collect(r->file.path, &options, &table);
+	struct buffer table = {0}, rules = {0}, build_ids = {0};
+	struct error *err = symbols_collect(r->file.path, &options, &table, &rules);
 
 	if (err)
 		log_warn(r->log, "the trace goes without its symbol table: %s", error_message(err));
 	else
 		perfdata_writer_feature(r->writer, PERFDATA_FEAT_SYMTAB, table.data, table.len);
+	if (!err && rules.len)
+		perfdata_writer_feature(r->writer, PERFDATA_FEAT_UNWIND, rules.data, rules.len);
 	error_free(err);
 	kernel.id_len = (uint8_t)synth_kernel_build_id(kernel.id);
 	if (kernel.id_len)
@@ -299,5 +302,6 @@ void emit_symbols(struct recording *r)
 		perfdata_writer_feature(r->writer, PERFDATA_FEAT_BUILD_ID, build_ids.data,
 					build_ids.len);
 	buffer_free(&table);
+	buffer_free(&rules);
 	buffer_free(&build_ids);
 }

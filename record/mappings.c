@@ -29,7 +29,26 @@ struct mappings *mappings_new(void)
 	return xcalloc(1, sizeof(struct mappings));
 }
 
-static size_t library_index(struct mappings *m, const char *path)
+/*
+ * What is not a file ([vdso], //anon) or cannot be read has no symbols: the label tells. A path is
+ * as the process sees it, which may live in a container.
+ */
+static struct native_symbols *open_symbols(uint32_t pid, const char *path)
+{
+	struct native_symbols *symbols = NULL;
+	char *inside;
+
+	if (path[0] != '/' || path[1] == '/')
+		return NULL;
+	inside = xasprintf("/proc/%u/root%s", pid, path);
+	error_free(native_symbols_open(inside, &symbols));
+	free(inside);
+	if (!symbols)
+		error_free(native_symbols_open(path, &symbols));
+	return symbols;
+}
+
+static size_t library_index(struct mappings *m, uint32_t pid, const char *path)
 {
 	const char *base = strrchr(path, '/');
 	struct library *library;
@@ -44,9 +63,7 @@ static size_t library_index(struct mappings *m, const char *path)
 		.path = xstrdup(path),
 		.label = xasprintf("[%s]", base ? base + 1 : path),
 	};
-	/* What is not a file ([vdso], //anon) or not readable has no symbols: the label tells. */
-	error_free(path[0] == '/' && path[1] != '/' ? native_symbols_open(path, &library->symbols)
-						    : NULL);
+	library->symbols = open_symbols(pid, path);
 	return m->n_libraries++;
 }
 
@@ -72,27 +89,54 @@ void mappings_add(struct mappings *mappings, const struct perf_event_header *hea
 		.start = fixed.start,
 		.end = fixed.start + fixed.len,
 		.offset = fixed.offset,
-		.library = library_index(mappings, bytes + name_at),
+		.library = library_index(mappings, fixed.pid, bytes + name_at),
 	};
 }
 
-const char *mappings_name(struct mappings *mappings, uint32_t pid, uint64_t address,
-			  const char **file)
+/* The mapping that holds an address, the newest first; NULL: none. */
+static const struct mapping *find_mapping(const struct mappings *mappings, uint32_t pid,
+					  uint64_t address)
 {
 	for (size_t i = mappings->n; i-- > 0;) {
 		const struct mapping *m = &mappings->list[i];
-		const struct library *library = &mappings->libraries[m->library];
-		const char *name = NULL;
 
-		if (m->pid != pid || address < m->start || address >= m->end)
-			continue;
-		if (library->symbols)
-			name = native_symbols_find(library->symbols,
-						   address - m->start + m->offset);
-		*file = library->path;
-		return name ? name : library->label;
+		if (m->pid == pid && address >= m->start && address < m->end)
+			return m;
 	}
 	return NULL;
+}
+
+size_t mappings_frames(struct mappings *mappings, uint32_t pid, uint64_t address,
+		       struct symtab_frame *frames, size_t max)
+{
+	const struct mapping *m = find_mapping(mappings, pid, address);
+	const struct library *library = m ? &mappings->libraries[m->library] : NULL;
+	size_t n = 0;
+
+	if (!library || !max)
+		return 0;
+	if (library->symbols)
+		n = native_symbols_frames(library->symbols, address - m->start + m->offset, frames,
+					  max);
+	if (!n) {
+		frames[0] = (struct symtab_frame){.function = library->label, .file = ""};
+		n = 1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!frames[i].file[0])
+			frames[i].file = library->path;
+	}
+	return n;
+}
+
+struct unwind_rule mappings_rule(struct mappings *mappings, uint32_t pid, uint64_t address)
+{
+	const struct mapping *m = find_mapping(mappings, pid, address);
+
+	if (!m || !mappings->libraries[m->library].symbols)
+		return (struct unwind_rule){.kind = UNWIND_NONE};
+	return native_symbols_rule(mappings->libraries[m->library].symbols,
+				   address - m->start + m->offset);
 }
 
 bool mappings_same_program(const struct mappings *mappings, const struct gobin *bin, uint32_t pid,

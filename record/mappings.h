@@ -2,6 +2,8 @@
 #define GMT_RECORD_MAPPINGS_H
 
 #include "common/gobin.h"
+#include "formats/symtab.h"
+#include "formats/unwind.h"
 
 #include <linux/perf_event.h>
 #include <stdbool.h>
@@ -18,11 +20,14 @@ struct mappings *mappings_new(void);
 /* Takes a PERF_RECORD_MMAP or MMAP2; other records are passed over. */
 void mappings_add(struct mappings *mappings, const struct perf_event_header *header);
 /*
- * The name for an address: a function, or "[library]" where its symbols do not tell; NULL where
- * nothing was mapped. *file becomes the library's path. Strings live as long as the mappings.
+ * The frames of an address, innermost inlined one first, at most max: functions with their lines
+ * or library, or "[library]" where its symbols do not tell; 0 where nothing was mapped. Strings
+ * live as long as the mappings.
  */
-const char *mappings_name(struct mappings *mappings, uint32_t pid, uint64_t address,
-			  const char **file);
+size_t mappings_frames(struct mappings *mappings, uint32_t pid, uint64_t address,
+		       struct symtab_frame *frames, size_t max);
+/* How to leave the C function at an address. */
+struct unwind_rule mappings_rule(struct mappings *mappings, uint32_t pid, uint64_t address);
 /*
  * Whether `other` has mapped the file that `pid` runs, which is bin, loaded there with `load_bias`;
  * *other_bias becomes that of the other.

@@ -215,8 +215,10 @@ static void plan_enter(struct planner *planner, const struct family *family,
 
 	free(event);
 	probe->reason = xstrdup("the arguments; the same breakpoint as for the result");
-	if (family->pointer != NO_ARG)
+	if (family->pointer != NO_ARG) {
 		add_register(planner, probe, "p", planner->abi->args[family->pointer]);
+		add_chunk(planner, probe, planner->abi->args[family->pointer]);
+	}
 	add_register(planner, probe, "size", planner->abi->args[family->size]);
 	if (family->count != NO_ARG)
 		add_register(planner, probe, "count", planner->abi->args[family->count]);

@@ -25,6 +25,7 @@ const char *probe_role_name(enum probe_role role)
 		[ROLE_LARGE] = "large",	      [ROLE_GO_CREATE] = "go_create",
 		[ROLE_GO_EXIT] = "go_exit",   [ROLE_HEAP_GROW] = "heap_grow",
 		[ROLE_SCAVENGE] = "scavenge", [ROLE_NATIVE] = "native",
+		[ROLE_CGO_CALL] = "cgo_call",
 	};
 
 	return role < ROLE_COUNT ? names[role] : "?";
@@ -354,6 +355,8 @@ static void plan_all(struct planner *planner)
 	if (heap != HEAP_COUNTERS)
 		for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
 			plan_role(planner, phases[i]);
+	if (planner->options->native)
+		plan_role(planner, ROLE_CGO_CALL);
 	if (planner->options->goroutines) {
 		plan_role(planner, ROLE_GO_CREATE);
 		plan_role(planner, ROLE_GO_EXIT);

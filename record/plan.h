@@ -25,7 +25,8 @@ enum probe_role {
 	ROLE_GO_EXIT,
 	ROLE_HEAP_GROW,
 	ROLE_SCAVENGE,
-	ROLE_NATIVE, /* the malloc family of the C library (record/native.h) */
+	ROLE_CGO_CALL, /* Go calls C: whose allocations these are */
+	ROLE_NATIVE,   /* the malloc family of the C library (record/native.h) */
 	ROLE_COUNT,
 };
 
@@ -67,6 +68,7 @@ struct plan {
 struct plan_options {
 	enum heap_mode heap;
 	bool goroutines;
+	bool native;	   /* with --native: the calls of C */
 	uint64_t min_size; /* --heap=all: smallest size to record */
 };
 

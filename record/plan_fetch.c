@@ -136,6 +136,15 @@ static void fetch_goid(struct fetcher *f, const struct role_field *field)
 		add_loss(f, field->name, "the layout of g is not known");
 }
 
+static void fetch_frame(struct fetcher *f, const struct role_field *field)
+{
+	bool frame = f->place->frame && f->arch->fp >= 0;
+
+	add_arg(f, frame ? "fp" : "sp",
+		xasprintf("%%%s:%s", f->arch->reg_names[frame ? f->arch->fp : f->arch->sp],
+			  field->type));
+}
+
 static void fetch_field(struct fetcher *f, const struct role_field *field)
 {
 	int offset = member_offset(f->bin, field);
@@ -163,6 +172,9 @@ static void fetch_field(struct fetcher *f, const struct role_field *field)
 		base = argument(f, 0);
 		add_arg(f, field->name, xasprintf("+%d(%s):%s", offset, base, field->type));
 		break;
+	case FIELD_FRAME:
+		fetch_frame(f, field);
+		return;
 	case FIELD_GLOBAL:
 		fetch_global(f, field, offset);
 		return;

@@ -28,6 +28,10 @@
 	{                                                           \
 		name, "u64", FIELD_GOID, 0, LAYOUT_NONE, NULL, 0, 0 \
 	}
+#define FRAME                                                           \
+	{                                                               \
+		"frame", "x64", FIELD_FRAME, 0, LAYOUT_NONE, NULL, 0, 0 \
+	}
 #define USER_GOID(name)                                                  \
 	{                                                                \
 		name, "u64", FIELD_USER_GOID, 0, LAYOUT_NONE, NULL, 0, 0 \
@@ -213,6 +217,12 @@ const struct role_site role_sites[] = {
 	 .event = "scavenge",
 	 .symbol = "runtime.(*pageAlloc).scavenge",
 	 .fields = {ARG(1, "nbytes", "u64")}},
+	/* cgocall(fn, arg) */
+	{.role = ROLE_CGO_CALL,
+	 .event = "cgo_call",
+	 .symbol = "runtime.cgocall",
+	 .callchain = true,
+	 .fields = {FRAME, GOID("goid")}},
 	{.symbol = NULL},
 };
 

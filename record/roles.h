@@ -18,6 +18,7 @@ enum field_source {
 	FIELD_RESULT_AT, /* a member of what the callee's result points to (SITE_AFTER_CALL) */
 	FIELD_GLOBAL,	 /* a member of a global variable */
 	FIELD_GOID,	 /* of the goroutine in the g register: 0 on g0 */
+	FIELD_FRAME,	 /* "fp" where the frame is set up, else "sp" */
 	FIELD_USER_GOID, /* of the goroutine that this thread runs, also from g0 */
 };
 

@@ -51,41 +51,39 @@ static enum heap_mode wanted_heap(const struct record_options *options)
 static struct error *setup_plan(struct recording *r, size_t i)
 {
 	const struct record_options *options = r->options;
+	const struct native_options native_options = {
+		.every = options->native_every,
+		.min_size = options->min_size,
+	};
 	struct target *target = &r->targets[i];
 	struct plan *plan = &r->plans[i];
 	struct error *err = target_open_bin(target), *native_err = NULL;
 
 	if (err && !options->native)
 		return err;
+	if (options->native)
+		native_err = native_plan(target, &native_options, &r->natives[i]);
 	if (err) {
 		plan->heap = HEAP_OFF;
 		plan->heap_reason = xasprintf("not a Go program: %s", error_message(err));
 		error_free(err);
-		TRY(target_open_plain(target));
-	} else {
-		TRY(plan_make(target->bin,
-			      &(struct plan_options){
-				      .heap = wanted_heap(options),
-				      .goroutines = options->goroutines,
-				      .min_size = options->min_size,
-			      },
-			      plan));
+		return native_err ? native_err : target_open_plain(target);
 	}
-	if (options->native)
-		native_err = native_plan(target,
-					 &(struct native_options){
-						 .every = options->native_every,
-						 .min_size = options->min_size,
-					 },
-					 &r->natives[i]);
-	if (native_err && target->bin) {
+	err = plan_make(target->bin,
+			&(struct plan_options){
+				.heap = wanted_heap(options),
+				.goroutines = options->goroutines,
+				.min_size = options->min_size,
+				.native = r->natives[i] != NULL,
+			},
+			plan);
+	if (native_err) {
 		plan_add_loss(plan, xasprintf("--native: %s", error_message(native_err)));
 		if (r->log)
 			log_warn(r->log, "--native: %s", error_message(native_err));
 		error_free(native_err);
-		native_err = NULL;
 	}
-	return native_err;
+	return err;
 }
 
 struct error *setup_targets(struct recording *r, int *status)

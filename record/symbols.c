@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_UNWOUND 128
+
 /* A process whose addresses are asked for. */
 struct process {
 	uint32_t pid;
@@ -29,6 +31,7 @@ struct collector {
 	const struct perfdata_info *info;
 	struct content *contents; /* by the index of the event in info */
 	struct symtab *table;
+	struct unwind_table *rules;
 	struct process *processes; /* the targets, then what they started */
 	size_t n, cap;
 	struct map by_pid; /* index + 1 */
@@ -48,14 +51,12 @@ size_t symbols_frames(struct gobin *bin, uint64_t address, struct symtab_frame *
 static void resolve(struct collector *c, const struct process *process, uint64_t address)
 {
 	struct symtab_frame frames[SYMBOLS_MAX_FRAMES];
-	size_t n = symbols_frames(process->bin, address - process->load_bias, frames);
+	size_t n = process->bin ? symbols_frames(process->bin, address - process->load_bias, frames)
+				: 0;
 
-	if (!n) {
-		frames[0] = (struct symtab_frame){.file = ""};
-		frames[0].function =
-			mappings_name(c->mappings, process->pid, address - 1, &frames[0].file);
-		n = frames[0].function != NULL;
-	}
+	if (!n)
+		n = mappings_frames(c->mappings, process->pid, address - 1, frames,
+				    SYMBOLS_MAX_FRAMES);
 	if (n)
 		symtab_add(c->table, process->pid, address, frames, n);
 }
@@ -85,8 +86,8 @@ static struct process *process_of(struct collector *c, uint32_t pid)
 }
 
 /*
- * What a target starts may be the same program again. That its file is mapped is known at the end
- * only: records of several CPUs lie one behind the other in the trace.
+ * What a target starts may be the same program again, or one that is not Go. That its file is
+ * mapped is known at the end only: records of several CPUs lie one behind the other in the trace.
  */
 static void resolve_started(struct collector *c, struct process *process)
 {
@@ -102,7 +103,7 @@ static void resolve_started(struct collector *c, struct process *process)
 						    &process->load_bias))
 			process->bin = t->bin;
 	}
-	while (process->bin && map_next(&process->seen, &position, &address, &value))
+	while (map_next(&process->seen, &position, &address, &value))
 		resolve(c, process, address);
 }
 
@@ -174,20 +175,100 @@ static void find_contents(struct collector *c)
 	}
 }
 
-struct error *symbols_collect(const char *trace_path, const struct symbols_options *options,
-			      struct buffer *out)
+/* The rule of a return address; made when it is first met. */
+static const struct unwind_rule *find_rule(void *collector, uint32_t pid, uint64_t pc)
 {
-	struct collector c = {.options = options};
+	struct collector *c = collector;
+	const struct unwind_rule *known = unwind_table_find(c->rules, pid, pc);
+	struct process *process = process_of(c, pid);
+	struct unwind_rule rule = {.kind = UNWIND_GO};
+	struct gobin_function fn;
+
+	if (known)
+		return known;
+	if (!process->bin || !gobin_function_at(process->bin, pc - 1 - process->load_bias, &fn))
+		rule = mappings_rule(c->mappings, pid, pc - 1);
+	unwind_table_add(c->rules, pid, pc, &rule);
+	return unwind_table_find(c->rules, pid, pc);
+}
+
+static void collect_unwound(struct collector *c, const struct perfdata_sample *sample)
+{
+	struct unwind_start start = {.pid = sample->pid, .pc = sample->ip};
+	uint64_t pcs[MAX_UNWOUND];
+	struct unwind_end end;
+	size_t n;
+
+	if (!perfdata_user_stack(sample, &start.sp, &start.fp))
+		return;
+	start.stack = sample->user_stack;
+	start.stack_len = sample->user_stack_len;
+	n = unwind(&start, find_rule, c, pcs, MAX_UNWOUND, &end);
+	for (size_t i = 0; i < n; i++)
+		collect(c, process_of(c, sample->pid), pcs[i]);
+}
+
+typedef void visit_record(struct collector *c, const struct perfdata_reader *reader,
+			  const struct perf_event_header *header);
+
+static void visit_mapping(struct collector *c, const struct perfdata_reader *reader,
+			  const struct perf_event_header *header)
+{
+	(void)reader;
+	mappings_add(c->mappings, header);
+}
+
+static void visit_sample(struct collector *c, const struct perfdata_reader *reader,
+			 const struct perf_event_header *header)
+{
+	struct perfdata_sample sample;
+
+	if (header->type != PERF_RECORD_SAMPLE || !perfdata_sample(reader, header, &sample))
+		return;
+	collect_sample(c, &sample);
+	if (sample.user_stack)
+		collect_unwound(c, &sample);
+}
+
+static void visit_any(struct collector *c, const struct perfdata_reader *reader,
+		      const struct perf_event_header *header)
+{
+	visit_mapping(c, reader, header);
+	visit_sample(c, reader, header);
+}
+
+static struct error *visit(struct collector *c, const char *path, visit_record *visitor)
+{
 	struct perfdata_reader *reader;
 	struct perfdata_record record;
-	struct perfdata_sample sample;
-	struct error *err = perfdata_open(trace_path, &reader);
 
-	if (err)
-		return err;
-	c.info = perfdata_info(reader);
-	find_contents(&c);
+	TRY(perfdata_open(path, &reader));
+	c->info = perfdata_info(reader);
+	if (!c->contents)
+		find_contents(c);
+	for (perfdata_next(reader, &record); record.header; perfdata_next(reader, &record))
+		visitor(c, reader, record.header);
+	perfdata_close(reader);
+	return NULL;
+}
+
+/* Where stacks are to be unwound, all mappings must be known before the first of them. */
+static struct error *visit_all(struct collector *c, const char *path)
+{
+	if (!c->options->unwinds)
+		return visit(c, path, visit_any);
+	TRY(visit(c, path, visit_mapping));
+	return visit(c, path, visit_sample);
+}
+
+struct error *symbols_collect(const char *trace_path, const struct symbols_options *options,
+			      struct buffer *out, struct buffer *rules)
+{
+	struct collector c = {.options = options};
+	struct error *err;
+
 	c.table = symtab_new();
+	c.rules = unwind_table_new();
 	c.mappings = mappings_new();
 	for (size_t i = 0; i < options->n_targets; i++) {
 		struct process *process = process_of(&c, (uint32_t)options->targets[i].pid);
@@ -195,24 +276,21 @@ struct error *symbols_collect(const char *trace_path, const struct symbols_optio
 		process->bin = options->targets[i].bin;
 		process->load_bias = options->load_biases[i];
 	}
-	for (perfdata_next(reader, &record); record.header; perfdata_next(reader, &record)) {
-		mappings_add(c.mappings, record.header);
-		if (record.header->type == PERF_RECORD_SAMPLE &&
-		    perfdata_sample(reader, record.header, &sample))
-			collect_sample(&c, &sample);
-	}
-	perfdata_close(reader);
+	err = visit_all(&c, trace_path);
 	for (size_t i = 0; i < c.n; i++) {
 		if (!c.processes[i].bin)
 			resolve_started(&c, &c.processes[i]);
 	}
 	symtab_encode(c.table, out);
 	symtab_free(c.table);
+	if (unwind_table_count(c.rules))
+		unwind_table_encode(c.rules, rules);
+	unwind_table_free(c.rules);
 	for (size_t i = 0; i < c.n; i++)
 		map_free(&c.processes[i].seen);
 	free(c.processes);
 	free(c.contents);
 	map_free(&c.by_pid);
 	mappings_free(c.mappings);
-	return NULL;
+	return err;
 }

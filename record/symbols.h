@@ -20,6 +20,7 @@ struct symbols_options {
 	size_t n_targets;
 	const struct symbols_array *arrays;
 	size_t n_arrays;
+	bool unwinds; /* some events have the top of a stack of C code */
 };
 
 /*
@@ -31,10 +32,11 @@ size_t symbols_frames(struct gobin *bin, uint64_t address, struct symtab_frame *
 
 /*
  * Reads a flushed trace once more and resolves every address in it: in call chains, in bucket
- * notes and in arrays of addresses. Appends the body of the symbol table section to out. Runs
- * once, at the end, never while events come in.
+ * notes, in arrays of addresses and on stacks. Appends the body of the symbol table section to out,
+ * and that of the rules by which stacks are unwound, where there are any, to rules. Runs once, at
+ * the end, never while events come in.
  */
 struct error *symbols_collect(const char *trace_path, const struct symbols_options *options,
-			      struct buffer *out);
+			      struct buffer *out, struct buffer *rules);
 
 #endif
