@@ -69,7 +69,8 @@ struct residence *residence_new(const struct target *target, const struct memory
 	r->pid = target->pid;
 	r->memory = memory;
 	r->go = go;
-	r->arch = gobin_arch(target->bin);
+	/* What is not Go has no arenas to look for. */
+	r->arch = target->bin ? gobin_arch(target->bin) : GO_ARCH_UNKNOWN;
 	r->stack_size = default_stack(target->pid);
 	/* As in target_load_bias: the device of an overlay differs between stat and maps. */
 	if (fstat(target->exe_fd, &st) == 0)

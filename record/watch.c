@@ -146,8 +146,10 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 		w->residence = residence_new(target, NULL, NULL);
 		return w;
 	}
-	if (!target->bin)
+	if (!target->bin) {
+		w->residence = residence_new(target, NULL, NULL);
 		return w;
+	}
 	err = memory_open(target->pid, &w->memory);
 	if (err) {
 		log_warn(log, "%s; the bucket table is left out", error_message(err));
