@@ -1,5 +1,6 @@
 #include "analyze/judge_text.h"
 
+#include "analyze/rss.h"
 #include "analyze/units.h"
 #include "formats/xalloc.h"
 
@@ -166,26 +167,52 @@ static struct units_text round_duration(double seconds)
 	return out;
 }
 
-/* When the process that holds the site reaches the limit, or NULL. */
+/* Where to look for the cause of a leak of each kind. */
+static const char *const look_for[SITE_KINDS] = {
+	[SITE_HEAP] = "look for what keeps them: a map, slice, channel or goroutine that is only "
+		      "ever added to",
+	[SITE_GOROUTINE] = "look at what they wait for: a channel that nobody serves or closes, a "
+			   "context that is never cancelled, a body that is never closed",
+	[SITE_NATIVE] = "look for the free that is missing on some path: Go's collector does not "
+			"know of this memory",
+	[SITE_MAPPING] = "look for the munmap (or Close) that is missing on some path",
+	[SITE_THREAD] = "look for goroutines that block in cgo or system calls, or hold a thread "
+			"by runtime.LockOSThread: each needs one of its own",
+};
+
+/* When the process that holds the site reaches its lowest limit, or NULL. */
 static char *limit_text(const struct model *model, const struct judge_options *options,
 			const struct judge_evidence *ev, const struct candidate *candidate)
 {
-	uint64_t rss = 0;
+	struct rss_limit limit = rss_limit(model, ev->site->process, options->memory_limit,
+					   ev->site->kind == SITE_HEAP);
+	char *name, *text = NULL;
 
-	for (size_t i = 0; i < model->n_rss; i++)
-		if (model->rss[i].process == ev->site->process)
-			rss = model->rss[i].rss;
-	if (!options->memory_limit || !rss || candidate->growth <= 0)
+	if (!limit.bytes || !limit.used || candidate->growth <= 0)
 		return NULL;
-	if (rss >= options->memory_limit)
-		return xasprintf("the limit of %s is reached",
-				 units_bytes((double)options->memory_limit).text);
-	return xasprintf("at this rate the limit of %s is reached %s after the end",
-			 units_bytes((double)options->memory_limit).text,
-			 units_duration((uint64_t)fmin((double)(options->memory_limit - rss) /
-							       candidate->growth * 3600e9,
-						       9e18))
-				 .text);
+	name = xasprintf("%s%s%s%s", units_bytes((double)limit.bytes).text,
+			 limit.what[0] ? " (" : "", limit.what, limit.what[0] ? ")" : "");
+	limit.growth = candidate->growth;
+	if (limit.used >= limit.bytes)
+		text = xasprintf("the limit of %s is reached", name);
+	else if (rss_limit_in(&limit))
+		text = xasprintf("at this rate the limit of %s is reached %s after the end", name,
+				 units_duration(rss_limit_in(&limit)).text);
+	free(name);
+	return text;
+}
+
+/* A limit that was asked for stands alone; one that was found comes behind what to look for. */
+static char *leak_text(const struct model *model, const struct judge_options *options,
+		       const struct judge_evidence *ev, const struct candidate *candidate)
+{
+	char *limit = limit_text(model, options, ev, candidate), *text;
+
+	if (limit && options->memory_limit)
+		return limit;
+	text = xasprintf("%s%s%s", look_for[ev->site->kind], limit ? "; " : "", limit ? limit : "");
+	free(limit);
+	return text;
 }
 
 static char *too_little_text(const struct judge_options *options, const struct judge_evidence *ev)
@@ -215,28 +242,12 @@ static char *too_little_text(const struct judge_options *options, const struct j
 			 ev->axis->by_time ? "" : ", or at a finer sampling rate");
 }
 
-/* Where to look for the cause of a leak of each kind. */
-static const char *const look_for[SITE_KINDS] = {
-	[SITE_HEAP] = "look for what keeps them: a map, slice, channel or goroutine that is only "
-		      "ever added to",
-	[SITE_GOROUTINE] = "look at what they wait for: a channel that nobody serves or closes, a "
-			   "context that is never cancelled, a body that is never closed",
-	[SITE_NATIVE] = "look for the free that is missing on some path: Go's collector does not "
-			"know of this memory",
-	[SITE_MAPPING] = "look for the munmap (or Close) that is missing on some path",
-	[SITE_THREAD] = "look for goroutines that block in cgo or system calls, or hold a thread "
-			"by runtime.LockOSThread: each needs one of its own",
-};
-
 char *judge_advice_text(const struct model *model, const struct judge_options *options,
 			const struct judge_evidence *ev, const struct candidate *candidate)
 {
-	char *limit;
-
 	switch (candidate->verdict) {
 	case VERDICT_LEAK:
-		limit = limit_text(model, options, ev, candidate);
-		return limit ? limit : xstrdup(look_for[ev->site->kind]);
+		return leak_text(model, options, ev, candidate);
 	case VERDICT_LIKELY_LEAK:
 		return xasprintf(
 			"to be sure, record %s",

@@ -93,6 +93,7 @@ static struct error *find_out(const struct analyze_options *options, struct log 
 		TRY(load_traces(options->traces, options->n_traces, &load, model));
 	TRY(read_logs(options, log, findings));
 	reconcile_dumps(model);
+	model->memory_limit = options->limit;
 	judge(model, &(struct judge_options){.memory_limit = options->limit});
 	return NULL;
 }

@@ -289,8 +289,9 @@ struct model {
 	char *trace_path;
 	char *hostname, *osrelease, *arch, *cmdline;
 	uint64_t first_time, last_time;
-	double near_goal;  /* share of its goal from which on the heap is near it; 0: 0.9 */
-	uint64_t from, to; /* what lies outside was left out on demand; 0: no bound */
+	double near_goal;      /* share of its goal from which on the heap is near it; 0: 0.9 */
+	uint64_t from, to;     /* what lies outside was left out on demand; 0: no bound */
+	uint64_t memory_limit; /* that was asked for, bytes; 0: the ones that were recorded */
 	bool truncated;
 	char *damage; /* where reading had to stop, or NULL */
 	uint64_t events, lost_events, lost_records, out_of_order;

@@ -1,6 +1,5 @@
 #include "analyze/report_json.h"
 
-#include "analyze/owners.h"
 #include "analyze/report_json_parts.h"
 #include "analyze/timeline.h"
 #include "formats/xalloc.h"
@@ -275,39 +274,6 @@ static void put_cycles(struct json_report *report)
 	json_end(json);
 }
 
-/* RSS by owner, and what the Go runtime said of its memory; null where nobody looked. */
-static void put_owners(struct json_report *report, const struct rss_point *point)
-{
-	struct json *json = &report->json;
-
-	if (!point->has_owners) {
-		json_null(json, "owners");
-		json_null(json, "go");
-		return;
-	}
-	json_object(json, "owners");
-	for (int owner = 0; owner < OWNER_COUNT; owner++) {
-		char *key = xasprintf("%s_bytes", owner_key((enum memory_owner)owner));
-
-		if (owner != OWNER_UNKNOWN || point->owners[owner])
-			json_u64(json, key, point->owners[owner]);
-		free(key);
-	}
-	json_end(json);
-	if (!point->go.in_use) {
-		json_null(json, "go");
-		return;
-	}
-	json_object(json, "go");
-	json_u64(json, "in_use_bytes", point->go.in_use);
-	json_u64(json, "free_bytes", point->go.free);
-	json_u64(json, "released_bytes", point->go.released);
-	json_u64(json, "stacks_bytes", point->go.stacks);
-	report_json_known(report, "live_bytes", point->go.live);
-	json_u64(json, "metadata_bytes", point->go.sys);
-	json_end(json);
-}
-
 static void put_rss(struct json_report *report)
 {
 	const struct model *model = report->model;
@@ -325,7 +291,7 @@ static void put_rss(struct json_report *report)
 		json_u64(json, "file_bytes", point->file);
 		json_u64(json, "shmem_bytes", point->shmem);
 		json_u64(json, "swap_bytes", point->swap);
-		put_owners(report, point);
+		report_json_owners(report, point);
 		json_end(json);
 	}
 	json_end(json);
@@ -381,6 +347,7 @@ struct error *report_json(FILE *out, const struct findings *findings)
 	report_json_gates(&report);
 	put_cycles(&report);
 	report_json_gc(&report);
+	report_json_memory(&report);
 	put_rss(&report);
 	put_mappings(&report);
 	report_json_witnesses(&report);

@@ -21,9 +21,13 @@ void report_json_index(struct json_report *report, const char *key, size_t index
 /* function, file and line, as members of the object that is open. */
 void report_json_frame(struct json_report *report, const struct symtab_frame *frame);
 
+/* "owners" and "go" of a reading; null where nobody looked. */
+void report_json_owners(struct json_report *report, const struct rss_point *point);
+
 /* The members of the whole, by the file they are in. */
 void report_json_candidates(struct json_report *report);
 void report_json_gc(struct json_report *report);
+void report_json_memory(struct json_report *report);
 void report_json_witnesses(struct json_report *report);
 /* metrics, gates and comparison */
 void report_json_gates(struct json_report *report);

@@ -311,6 +311,7 @@ struct error *report_text(FILE *out, const struct model *model,
 	order_processes(&report);
 	print_header(&report);
 	report_timelines(&report);
+	report_memory(&report);
 	report_candidates(&report);
 	report_hot_spots(&report);
 	report_trust(&report);

@@ -42,6 +42,7 @@ void report_frame(const struct report *report, const struct symtab_frame *frame,
 void report_hot_spots(const struct report *report);
 
 void report_timelines(const struct report *report);
+void report_memory(const struct report *report);
 void report_candidates(const struct report *report);
 void report_trust(const struct report *report);
 

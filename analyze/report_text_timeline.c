@@ -19,6 +19,12 @@ enum column {
 	COLUMN_FREED,
 	COLUMN_MAPPED,
 	COLUMN_RSS,
+	/* Of RSS, by groups of owners */
+	COLUMN_GO,
+	COLUMN_C,
+	COLUMN_ANON,
+	COLUMN_FILES,
+	COLUMN_SHARED,
 	COLUMNS
 };
 
@@ -29,13 +35,39 @@ static const struct {
 	size_t width;
 	int rank;
 } columns[COLUMNS] = {
-	[COLUMN_TIME] = {"time", 7, 0},	      [COLUMN_GC] = {"GC", 9, 0},
-	[COLUMN_START] = {"heap", 7, 4},      [COLUMN_PEAK] = {"->peak", 7, 3},
-	[COLUMN_LIVE] = {"->live", 7, 0},     [COLUMN_GOAL] = {"goal", 7, 2},
-	[COLUMN_SAMPLED] = {"sampled", 7, 0}, [COLUMN_BORN] = {"born", 7, 5},
-	[COLUMN_FREED] = {"freed", 7, 5},     [COLUMN_MAPPED] = {"mapped", 7, 1},
+	[COLUMN_TIME] = {"time", 7, 0},
+	[COLUMN_GC] = {"GC", 9, 0},
+	[COLUMN_START] = {"heap", 7, 4},
+	[COLUMN_PEAK] = {"->peak", 7, 3},
+	[COLUMN_LIVE] = {"->live", 7, 0},
+	[COLUMN_GOAL] = {"goal", 7, 2},
+	[COLUMN_SAMPLED] = {"sampled", 7, 0},
+	[COLUMN_BORN] = {"born", 7, 5},
+	[COLUMN_FREED] = {"freed", 7, 5},
+	[COLUMN_MAPPED] = {"mapped", 7, 1},
 	[COLUMN_RSS] = {"RSS", 7, 0},
+	[COLUMN_GO] = {"Go", 7, 1},
+	[COLUMN_C] = {"C", 7, 1},
+	[COLUMN_ANON] = {"anon", 7, 1},
+	[COLUMN_FILES] = {"files", 7, 2},
+	[COLUMN_SHARED] = {"shared", 7, 2},
 };
+
+/* The owners in a column of RSS. */
+static const struct {
+	enum memory_owner owner;
+	enum column column;
+} owned[] = {
+	{OWNER_GO_HEAP, COLUMN_GO},	 {OWNER_GO_FREE, COLUMN_GO},
+	{OWNER_GO_STACKS, COLUMN_GO},	 {OWNER_GO_RUNTIME, COLUMN_GO},
+	{OWNER_C_HEAP, COLUMN_C},	 {OWNER_THREAD_STACKS, COLUMN_C},
+	{OWNER_ANON, COLUMN_ANON},	 {OWNER_PROGRAM, COLUMN_FILES},
+	{OWNER_LIBRARIES, COLUMN_FILES}, {OWNER_FILES, COLUMN_FILES},
+	{OWNER_SHARED, COLUMN_SHARED},
+};
+
+/* A column of owners is shown where they ever have this share of the highest RSS. */
+#define LEAST_OWNED 0.05
 
 #define WIDEST_BAR 32
 #define LEAST_BAR  8
@@ -47,6 +79,16 @@ struct layout {
 	const char *unit_name;
 	double most; /* bytes at the full length of the bar */
 };
+
+static double owned_bytes(const struct timeline_row *row, enum column column)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
+		if (owned[i].column == column)
+			sum += row->owners[owned[i].owner];
+	return (double)sum;
+}
 
 static double cell_value(const struct timeline_row *row, enum column column)
 {
@@ -70,7 +112,7 @@ static double cell_value(const struct timeline_row *row, enum column column)
 	case COLUMN_RSS:
 		return (double)row->rss;
 	default:
-		return 0;
+		return owned_bytes(row, column);
 	}
 }
 
@@ -86,6 +128,12 @@ static bool cell_known(const struct timeline_row *row, enum column column)
 		return row->sampled;
 	case COLUMN_MAPPED:
 		return row->mapping;
+	case COLUMN_GO:
+	case COLUMN_C:
+	case COLUMN_ANON:
+	case COLUMN_FILES:
+	case COLUMN_SHARED:
+		return row->has_owners;
 	default:
 		return cell_value(row, column) > 0;
 	}
@@ -113,13 +161,18 @@ static void choose_columns(const struct report *report, const struct timeline *t
 			   struct layout *layout)
 {
 	size_t width = 0, longest = 0;
+	double highest = 0;
 
+	for (size_t i = 0; i < timeline->n; i++)
+		highest = fmax(highest, (double)timeline->rows[i].rss);
 	for (size_t i = 0; i < timeline->n; i++) {
 		const struct timeline_row *row = &timeline->rows[i];
 		size_t marks = (row->from_log ? 4 : 0) + (row->dumps ? 8 : 0);
 
 		for (int c = 0; c < COLUMNS; c++)
-			layout->shown[c] |= cell_known(row, (enum column)c);
+			layout->shown[c] |= cell_known(row, (enum column)c) &&
+					    (c <= COLUMN_RSS || owned_bytes(row, (enum column)c) >=
+									LEAST_OWNED * highest);
 		for (int c = COLUMN_GC; c < COLUMNS; c++)
 			layout->known |= cell_known(row, (enum column)c);
 		layout->most = fmax(layout->most, fmax((double)row->rss, (double)row->heap_peak));
@@ -266,6 +319,10 @@ static void print_legend(const struct report *report, const struct timeline *tim
 			layout->shown[COLUMN_BORN] ? ", born and freed in the interval" : "");
 	if (layout->shown[COLUMN_MAPPED])
 		fputs("mapped: net of mmap, munmap and brk; ", out);
+	if (layout->shown[COLUMN_GO])
+		fputs("of RSS: Go all that is Go's, C what malloc and threads have, anon other "
+		      "anonymous mappings, files with programs and libraries; ",
+		      out);
 	if (layout->bar)
 		fprintf(out, "bar, to %s: # live, = garbage%s; ", units_bytes(layout->most).text,
 			layout->shown[COLUMN_RSS] ? ", . the rest of RSS" : "");

@@ -194,8 +194,13 @@ static void add_memory(struct timeline *timeline, const struct model *model, uin
 	for (size_t i = 0; i < model->n_rss; i++) {
 		row = model->rss[i].process == process ? row_at(timeline, model->rss[i].time)
 						       : NULL;
-		if (row)
-			row->rss = model->rss[i].rss;
+		if (!row)
+			continue;
+		row->rss = model->rss[i].rss;
+		if (model->rss[i].has_owners) {
+			row->has_owners = true;
+			memcpy(row->owners, model->rss[i].owners, sizeof(row->owners));
+		}
 	}
 	for (size_t i = 0; i < model->n_maps; i++) {
 		row = model->maps[i].process == process ? row_at(timeline, model->maps[i].time)

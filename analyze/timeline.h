@@ -22,6 +22,8 @@ struct timeline_row {
 	bool mapping;		    /* mappings changed in it */
 	int64_t mapped;		    /* by how much */
 	uint64_t rss;		    /* last reading in it; 0: none */
+	bool has_owners;	    /* RSS was read by owner in it: the last such reading */
+	uint64_t owners[OWNER_COUNT];
 	uint32_t first_dump, dumps; /* heap dumps taken in it: index of the first, number */
 };
 

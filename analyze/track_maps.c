@@ -173,6 +173,9 @@ void track_add_rss(struct track *track, const struct rss_point *point)
 {
 	struct model *model = track->model;
 
+	/* A program in which nothing happens has its memory still. */
+	if (model->first_time && point->time > model->last_time)
+		model->last_time = point->time;
 	if (model->n_rss >= MAX_POINTS)
 		thin_rss(model);
 	xgrow(model->rss, model->cap_rss, model->n_rss + 1);

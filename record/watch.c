@@ -122,6 +122,31 @@ static void open_buckets(struct watch *w)
 	w->buckets = buckets_new(&options);
 }
 
+/*
+ * The process's memory, and the readings of its RSS, which do without where it must be. False:
+ * there is nothing of a Go runtime to read.
+ */
+static bool open_memory(struct watch *w)
+{
+	const struct target *target = w->target;
+	bool found = target_load_bias(target, &w->process.load_bias);
+	struct error *err = NULL;
+
+	if (!found)
+		log_warn(w->log,
+			 "%s: not found in the maps of process %d; side readings are left out",
+			 target->exe, target->pid);
+	else
+		err = memory_open(target->pid, &w->memory);
+	if (err)
+		log_warn(w->log, "%s; the bucket table is left out", error_message(err));
+	error_free(err);
+	if (w->memory && target->bin)
+		w->go = go_memory_new(target->bin, w->process.load_bias, w->memory);
+	w->residence = residence_new(target, w->memory, w->go);
+	return w->go != NULL;
+}
+
 struct watch *watch_new(const struct target *target, const struct log *log, watch_sink *sink,
 			void *context)
 {
@@ -140,25 +165,8 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 		.go_version = target->bin ? gobin_version(target->bin)->text : "",
 	};
 	limits_read("/proc", target->pid, &w->limits);
-	if (!target_load_bias(target, &w->process.load_bias)) {
-		log_warn(log, "%s: not found in the maps of process %d; side readings are left out",
-			 target->exe, target->pid);
-		w->residence = residence_new(target, NULL, NULL);
+	if (!open_memory(w))
 		return w;
-	}
-	if (!target->bin) {
-		w->residence = residence_new(target, NULL, NULL);
-		return w;
-	}
-	err = memory_open(target->pid, &w->memory);
-	if (err) {
-		log_warn(log, "%s; the bucket table is left out", error_message(err));
-		error_free(err);
-		w->residence = residence_new(target, NULL, NULL);
-		return w;
-	}
-	w->go = go_memory_new(target->bin, w->process.load_bias, w->memory);
-	w->residence = residence_new(target, w->memory, w->go);
 	w->runtime_init_at = global_address(w, "runtime.runtimeInitTime");
 	w->rate_at = global_address(w, "runtime.MemProfileRate");
 	w->heap_live_at = heap_live_address(w);
