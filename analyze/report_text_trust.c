@@ -43,8 +43,10 @@ static void trust_reading(const struct report *report)
 			model->damage);
 	if (model->truncated)
 		finding(report, TRUST_WARN,
-			"The trace breaks off: the recorder did not end it. What it holds is "
-			"used.");
+			"The trace breaks off: its recorder was killed, its disk was full, or it "
+			"still records. What it holds is used; missing are up to a second before "
+			"that, the last reading of the bucket table, heap dumps, and the names of "
+			"addresses outside of allocation sites.");
 	if (model->lost_events || model->lost_records)
 		finding(report, TRUST_BAD,
 			"%s of %s events were lost, in %s gaps: births and deaths among them are "

@@ -26,9 +26,9 @@ static void check_end(struct track *track)
 		return;
 	part->open = false;
 	track->model->truncated = true;
-	remark(track, xasprintf("loss: file %u of the recording was not completed: the recorder "
-				"was killed, its disk was full, or it is still at work",
-				part->number));
+	if (part->kind != PART_WHOLE)
+		remark(track, xasprintf("loss: it is file %u of the recording that breaks off",
+					part->number));
 }
 
 static void begin_part(struct track *track, const struct note_part *note)
@@ -52,6 +52,7 @@ static void begin_part(struct track *track, const struct note_part *note)
 					note->number, note->text));
 	*part = (struct track_part){
 		.recording = note->recording,
+		.kind = note->kind,
 		.number = note->number,
 		.open = true,
 	};

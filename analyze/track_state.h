@@ -190,7 +190,7 @@ struct track {
 	struct map runtime_made; /* (process, stack) -> whether the runtime mapped it */
 	struct track_part {
 		uint64_t recording;
-		uint32_t number;
+		uint32_t kind, number;
 		bool open; /* it has begun and not ended */
 	} part;		   /* the file that is being read */
 

@@ -250,6 +250,13 @@ bool buckets_read(struct buckets *b, bool final, void *context,
 	return true;
 }
 
+void buckets_read_new(struct buckets *b, void *context,
+		      void (*on_bucket)(void *context, const struct note_bucket *bucket))
+{
+	/* Where that fails there is nothing yet, or nothing any more. */
+	walk_new(b, context, on_bucket);
+}
+
 void buckets_restart(struct buckets *buckets)
 {
 	buckets->n_known = 0;

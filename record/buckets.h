@@ -36,6 +36,10 @@ bool buckets_read(struct buckets *buckets, bool final, void *context,
 		  void (*on_bucket)(void *context, const struct note_bucket *bucket),
 		  void (*on_table)(void *context, const struct note_table *part));
 
+/* Only the buckets that are new since the last time, without their counters: cheap. */
+void buckets_read_new(struct buckets *buckets, void *context,
+		      void (*on_bucket)(void *context, const struct note_bucket *bucket));
+
 /* The next reading is the first of a file: it is of all buckets, each of them noted anew. */
 void buckets_restart(struct buckets *buckets);
 

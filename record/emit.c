@@ -184,7 +184,7 @@ void emit_processes(struct recording *r, uint64_t time)
 }
 
 /* Resolved in one go, in the middle of a recording; each takes some microseconds. */
-#define NAMES_AT_ONCE 500
+#define NAMES_AT_ONCE 2000
 
 void emit_names(struct recording *r, bool all)
 {

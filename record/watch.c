@@ -311,20 +311,6 @@ static void apply_rate(struct watch *w)
 	note_process(w);
 }
 
-void watch_tick(struct watch *watch, bool final)
-{
-	note_process(watch);
-	apply_rate(watch);
-	note_limits(watch);
-	if ((!final && !residence_due(watch->residence, watch_now())) || !note_owners(watch))
-		note_rss(watch);
-}
-
-void watch_share(struct watch *watch, size_t processes)
-{
-	residence_share(watch->residence, processes);
-}
-
 static void on_bucket(void *context, const struct note_bucket *bucket)
 {
 	struct watch *w = context;
@@ -332,6 +318,22 @@ static void on_bucket(void *context, const struct note_bucket *bucket)
 
 	note_put_bucket(&payload, bucket);
 	emit(w, watch_now(), &payload);
+}
+
+void watch_tick(struct watch *watch, bool final)
+{
+	note_process(watch);
+	apply_rate(watch);
+	note_limits(watch);
+	if ((!final && !residence_due(watch->residence, watch_now())) || !note_owners(watch))
+		note_rss(watch);
+	if (watch->buckets)
+		buckets_read_new(watch->buckets, watch, on_bucket);
+}
+
+void watch_share(struct watch *watch, size_t processes)
+{
+	residence_share(watch->residence, processes);
 }
 
 static void on_table(void *context, const struct note_table *part)

@@ -34,8 +34,8 @@ void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal);
 bool watch_rate_pending(const struct watch *watch);
 
 /*
- * The readings for every second: the process note and its limits where they changed, RSS, and that
- * by owner as often as its cost permits. final: by owner whatever it costs.
+ * The readings for every second: the process note and its limits where they changed, new buckets,
+ * RSS, and that by owner as often as its cost permits. final: by owner whatever it costs.
  */
 void watch_tick(struct watch *watch, bool final);
 /* How many processes there are to watch: they share what readings may cost. */

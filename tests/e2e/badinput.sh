@@ -71,11 +71,13 @@ refused "an output that is a folder" 125 "folder" sh -c \
 # The program goes on when the disk is full, and what was written is readable.
 mkdir small
 refused "a disk that is full" 125 "space|full" unshare -m sh -c \
-	'mount -t tmpfs -o size=64k none small &&
-	"$0" -q -o small/trace.gmt -- "$1" -rate 512 -scale 20 >truth; status=$?
+	'mount -t tmpfs -o size=200k none small &&
+	"$0" -q -o small/trace.gmt -- "$1" -rate 4096 -scale 60 -pause 2ms >truth; status=$?
 	cp small/trace.gmt cut-by-disk.gmt; exit $status' "$record" "$batch"
 check "the program ran to its end on a full disk" jq -e '.num_gc > 0' truth
-check "what was written before the disk was full is readable" "$analyze" cut-by-disk.gmt
+check "what was written before the disk was full is readable" analyzed cut-by-disk.txt cut-by-disk.gmt
+check "the report says what is missing" found cut-by-disk.txt note 'breaks off.*disk was full.*missing are'
+check "perf reads it too" sh -c 'perf script -i cut-by-disk.gmt -F event | grep -q :birth:'
 same "no event is left in tracefs" "" "$(orphaned_groups)"
 
 # --- What is analyzed
