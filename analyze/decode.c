@@ -1,153 +1,16 @@
 #include "analyze/decode.h"
 
+#include "analyze/decode_kernel.h"
+#include "analyze/decode_wanted.h"
 #include "analyze/native_stack.h"
 #include "formats/tracing_data.h"
 #include "formats/xalloc.h"
 
 #include <byteswap.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- What is wanted --------------------------------------------------------------------- */
-
-struct wanted_field {
-	const char *name;
-	enum event_field field;
-};
-
-#define MAX_FIELDS 24
-
-/* The probes by the name of their event, with the fields they may have. */
-static const struct wanted_probe {
-	const char *name;
-	enum event_kind kind;
-	struct wanted_field fields[MAX_FIELDS];
-} wanted_probes[] = {
-	{
-		"birth",
-		EVENT_BIRTH,
-		{
-			{"p", FIELD_P},
-			{"b", FIELD_B},
-			{"size", FIELD_SIZE},
-			{"nstk", FIELD_NSTK},
-			{"goid", FIELD_GOID},
-			{"cycle", FIELD_CYCLE},
-		},
-	},
-	{
-		"death",
-		EVENT_DEATH,
-		{
-			{"p", FIELD_P},
-			{"b", FIELD_B},
-			{"size", FIELD_SIZE},
-			{"kind", FIELD_KIND},
-			{"cycle", FIELD_CYCLE},
-		},
-	},
-	{
-		"go_create",
-		EVENT_GO_CREATE,
-		{
-			{"goid", FIELD_GOID},
-			{"fn", FIELD_FN},
-			{"callerpc", FIELD_CALLERPC},
-			{"creator", FIELD_CREATOR},
-			{"lo", FIELD_LO},
-			{"hi", FIELD_HI},
-		},
-	},
-	{
-		"go_create_coro",
-		EVENT_GO_CREATE,
-		{
-			{"goid", FIELD_GOID},
-			{"fn", FIELD_FN},
-			{"callerpc", FIELD_CALLERPC},
-			{"creator", FIELD_CREATOR},
-			{"lo", FIELD_LO},
-			{"hi", FIELD_HI},
-		},
-	},
-	{
-		"go_exit",
-		EVENT_GO_EXIT,
-		{
-			{"goid", FIELD_GOID},
-			{"fn", FIELD_FN},
-			{"callerpc", FIELD_CALLERPC},
-		},
-	},
-	{
-		"gc_start",
-		EVENT_GC_START,
-		{
-			{"cycles", FIELD_CYCLES},
-			{"live", FIELD_LIVE},
-			{"goal", FIELD_GOAL},
-			{"cycle", FIELD_CYCLE},
-		},
-	},
-	{
-		"gc_mark_term",
-		EVENT_GC_MARK_TERM,
-		{
-			{"live", FIELD_LIVE},
-			{"cycle", FIELD_CYCLE},
-		},
-	},
-	{
-		"gc_end",
-		EVENT_GC_END,
-		{
-			{"numgc", FIELD_NUMGC},
-			{"cycle", FIELD_CYCLE},
-			{"sweep_term", FIELD_SWEEP_TERM},
-			{"mark", FIELD_MARK},
-			{"mark_term", FIELD_MARK_TERM},
-			{"end", FIELD_END},
-			{"heap0", FIELD_HEAP0},
-			{"heap1", FIELD_HEAP1},
-			{"heap2", FIELD_HEAP2},
-			{"goal", FIELD_GOAL},
-			{"next_goal", FIELD_NEXT_GOAL},
-			{"forced", FIELD_FORCED},
-			{"procs", FIELD_PROCS},
-			{"live", FIELD_LIVE},
-			{"rate", FIELD_RATE},
-			{"assist", FIELD_ASSIST},
-			{"dedicated", FIELD_DEDICATED},
-			{"fractional", FIELD_FRACTIONAL},
-			{"idle", FIELD_IDLE},
-			{"stacks", FIELD_STACKS},
-			{"pause_total", FIELD_PAUSE_TOTAL},
-			{"cpu_fraction", FIELD_CPU_FRACTION},
-			{"numforced", FIELD_NUMFORCED},
-		},
-	},
-};
-
-/* What events of the malloc family, and Go's calls of C, may have. */
-static const struct wanted_field native_fields[MAX_FIELDS] = {
-	{"p", FIELD_P},	  {"size", FIELD_SIZE}, {"count", FIELD_NMEMB}, {"chunk", FIELD_CHUNK},
-	{"sp", FIELD_SP}, {"fp", FIELD_FP},	{"ret", FIELD_RET},
-};
-
-/* The system calls, with their arguments as the syscalls tracepoints name them. */
-static const struct wanted_syscall {
-	const char *name;
-	enum event_syscall call;
-	const char *args[6];
-} wanted_syscalls[] = {
-	{"mmap", SYSCALL_MMAP, {"addr", "len", "prot", "flags", "fd", "off"}},
-	{"munmap", SYSCALL_MUNMAP, {"addr", "len"}},
-	{"mremap", SYSCALL_MREMAP, {"addr", "old_len", "new_len", "flags", "new_addr"}},
-	{"brk", SYSCALL_BRK, {"brk"}},
-	{"clone", SYSCALL_CLONE, {NULL}},
-	{"clone3", SYSCALL_CLONE, {NULL}},
-	{"madvise", SYSCALL_MADVISE, {"start", "len_in", "behavior"}},
-};
+#include <sys/mman.h>
 
 /* ---- What was found --------------------------------------------------------------------- */
 
@@ -161,6 +24,8 @@ struct load {
 /* How samples of one event are decoded. */
 struct recipe {
 	enum event_kind kind;
+	const struct perfdata_event *foreign; /* a probe not identified yet; else NULL */
+	uint32_t ip_offset;		      /* of a foreign probe: its own address */
 	enum event_syscall call;
 	bool no_format, is_note;
 	uint64_t has;
@@ -172,6 +37,9 @@ struct recipe {
 
 struct decode {
 	const struct perfdata_reader *file;
+	struct foreign *foreign; /* NULL: probes of others are passed over */
+	char **remarks;
+	size_t n_remarks, cap_remarks;
 	struct decode_stats stats;
 	struct tracing_data *tracing;
 	const uint8_t *tracing_from; /* the section that was parsed */
@@ -190,6 +58,25 @@ struct decode *decode_new(const struct perfdata_reader *file)
 
 	decode->file = file;
 	return decode;
+}
+
+void decode_use_foreign(struct decode *decode, struct foreign *foreign)
+{
+	decode->foreign = foreign;
+}
+
+const char *const *decode_remarks(const struct decode *decode, size_t *n)
+{
+	*n = decode->n_remarks;
+	return (const char *const *)decode->remarks;
+}
+
+bool decode_knows(const struct decode *decode, enum event_kind kind)
+{
+	for (size_t i = 0; i < decode->n_recipes; i++)
+		if (decode->recipes[i].kind == kind)
+			return true;
+	return false;
 }
 
 const struct decode_stats *decode_stats(const struct decode *decode)
@@ -248,28 +135,34 @@ static void find_fields(struct recipe *recipe, const struct tracing_data *tracin
 }
 
 static void find_probe(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
-		       const char *name)
+		       const struct wanted_probe *wanted)
 {
 	struct tracing_field stack;
 
-	for (size_t i = 0; i < sizeof(wanted_probes) / sizeof(*wanted_probes); i++) {
-		const struct wanted_probe *wanted = &wanted_probes[i];
+	if (!wanted)
+		return;
+	recipe->kind = wanted->kind;
+	find_fields(recipe, tracing, id, wanted->fields);
+	/* An array of addresses: its elements are words, whatever their count is. */
+	if (wanted->kind == EVENT_BIRTH && tracing_data_field(tracing, id, "stk", &stack) &&
+	    !stack.is_dynamic) {
+		recipe->stack_offset = stack.offset;
+		recipe->stack_max = stack.size / (uint32_t)sizeof(uint64_t);
+	}
+}
 
-		if (strcmp(name, wanted->name))
-			continue;
-		recipe->kind = wanted->kind;
-		find_fields(recipe, tracing, id, wanted->fields);
-		/* An array of addresses: its elements are words, whatever their count is. */
-		if (wanted->kind == EVENT_BIRTH && tracing_data_field(tracing, id, "stk", &stack) &&
-		    !stack.is_dynamic) {
-			recipe->stack_offset = stack.offset;
-			recipe->stack_max = stack.size / (uint32_t)sizeof(uint64_t);
-		}
+static void find_own_probe(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
+			   const char *name)
+{
+	const struct wanted_probe *wanted = wanted_by_name(name);
+
+	if (wanted) {
+		find_probe(recipe, tracing, id, wanted);
 		return;
 	}
 	recipe->kind = native_kind(name);
 	if (recipe->kind != EVENT_OTHER)
-		find_fields(recipe, tracing, id, native_fields);
+		find_fields(recipe, tracing, id, wanted_native_fields);
 }
 
 static void find_syscall(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
@@ -277,23 +170,19 @@ static void find_syscall(struct recipe *recipe, const struct tracing_data *traci
 {
 	static const char enter[] = "sys_enter_", leave[] = "sys_exit_";
 	bool is_enter = !strncmp(name, enter, strlen(enter));
+	const struct wanted_syscall *wanted;
 
 	if (!is_enter && strncmp(name, leave, strlen(leave)))
 		return;
-	name += is_enter ? strlen(enter) : strlen(leave);
-	for (size_t i = 0; i < sizeof(wanted_syscalls) / sizeof(*wanted_syscalls); i++) {
-		const struct wanted_syscall *wanted = &wanted_syscalls[i];
-
-		if (strcmp(name, wanted->name))
-			continue;
-		recipe->call = wanted->call;
-		recipe->kind = is_enter ? EVENT_SYSCALL_ENTER : EVENT_SYSCALL_EXIT;
-		if (!is_enter && !add_load(recipe, tracing, id, "ret", 0))
-			recipe->kind = EVENT_OTHER;
-		for (uint8_t arg = 0; is_enter && arg < 6 && wanted->args[arg]; arg++)
-			add_load(recipe, tracing, id, wanted->args[arg], arg);
+	wanted = wanted_syscall(name + (is_enter ? strlen(enter) : strlen(leave)));
+	if (!wanted)
 		return;
-	}
+	recipe->call = wanted->call;
+	recipe->kind = is_enter ? EVENT_SYSCALL_ENTER : EVENT_SYSCALL_EXIT;
+	if (!is_enter && !add_load(recipe, tracing, id, "ret", 0))
+		recipe->kind = EVENT_OTHER;
+	for (uint8_t arg = 0; is_enter && arg < 6 && wanted->args[arg]; arg++)
+		add_load(recipe, tracing, id, wanted->args[arg], arg);
 }
 
 static void parse_tracing_data(struct decode *decode, const struct perfdata_info *info)
@@ -311,6 +200,7 @@ static void find_recipe(struct decode *decode, const struct perfdata_info *info,
 			const struct perfdata_event *event, struct recipe *recipe)
 {
 	const char *system, *name;
+	struct tracing_field ip;
 
 	*recipe = (struct recipe){.kind = EVENT_OTHER};
 	if (event->attr.type == PERF_TYPE_SOFTWARE &&
@@ -328,13 +218,19 @@ static void find_recipe(struct decode *decode, const struct perfdata_info *info,
 		return;
 	}
 	if (!strncmp(system, "gmt_", 4))
-		find_probe(recipe, decode->tracing, event->attr.config, name);
+		find_own_probe(recipe, decode->tracing, event->attr.config, name);
 	else if (!strcmp(system, "syscalls"))
 		find_syscall(recipe, decode->tracing, event->attr.config, name);
+	else if (decode->foreign &&
+		 tracing_data_field(decode->tracing, event->attr.config, "__probe_ip", &ip) &&
+		 ip.size == sizeof(uint64_t)) {
+		recipe->foreign = event;
+		recipe->ip_offset = ip.offset;
+	}
 }
 
 /* perf's pipe form tells its events one by one, in between the records. */
-static const struct recipe *recipe_of(struct decode *decode, const struct perfdata_event *event)
+static struct recipe *recipe_of(struct decode *decode, const struct perfdata_event *event)
 {
 	const struct perfdata_info *info = perfdata_info(decode->file);
 	size_t index = (size_t)(event - info->events);
@@ -373,6 +269,84 @@ static uint64_t load_value(const struct load *load, const uint8_t *raw, bool swa
 		return load->is_signed ? (uint64_t)(int64_t)(int8_t)*raw : *raw;
 	}
 	return 0;
+}
+
+/* ---- Probes of others -------------------------------------------------------------------- */
+
+/* What is said of the fields that a probe's event has: "p is its field ax"; "goid is not told". */
+static void describe_fields(FILE *out, const struct wanted_probe *wanted,
+			    const struct foreign_probe *probe, uint64_t has)
+{
+	const char *separator = "; not told: ";
+
+	for (size_t i = 0; i < probe->n_args; i++)
+		for (size_t f = 0; f < MAX_FIELDS && wanted->fields[f].name; f++)
+			if (wanted->fields[f].field == probe->args[i].to && probe->args[i].field)
+				fprintf(out, "; %s is its field %s", wanted->fields[f].name,
+					probe->args[i].field);
+	for (size_t f = 0; f < MAX_FIELDS && wanted->fields[f].name; f++) {
+		if (has & EVENT_HAS(wanted->fields[f].field))
+			continue;
+		fprintf(out, "%s%s", separator, wanted->fields[f].name);
+		separator = ", ";
+	}
+}
+
+/*
+ * The first sample of a probe that somebody set by hand: from its address follows what it is. Where
+ * that is not to be had, a name that `record` gives is taken for what it says.
+ */
+static void identify(struct decode *decode, struct recipe *recipe,
+		     const struct perfdata_sample *sample)
+{
+	const struct load ip = {.offset = recipe->ip_offset, .size = sizeof(uint64_t)};
+	uint64_t id = recipe->foreign->attr.config;
+	const char *system, *name, *trouble = "";
+	const struct wanted_probe *wanted;
+	char *text;
+	size_t len;
+	FILE *out;
+	struct foreign_probe probe;
+
+	if (!sample->raw || sample->raw_len < ip.offset + ip.size)
+		return;
+	recipe->foreign = NULL;
+	tracing_data_event(decode->tracing, id, &system, &name);
+	foreign_identify(decode->foreign, decode->tracing, id, sample->pid,
+			 load_value(&ip, sample->raw, perfdata_info(decode->file)->swapped),
+			 &probe);
+	wanted = probe.symbol ? wanted_by_kind(probe.kind) : wanted_by_name(name);
+	find_probe(recipe, decode->tracing, id, wanted);
+	for (size_t i = 0; i < probe.n_args && recipe->n_loads < MAX_FIELDS; i++)
+		if (probe.args[i].field && !(recipe->has & EVENT_HAS(probe.args[i].to)) &&
+		    add_load(recipe, decode->tracing, id, probe.args[i].field,
+			     (uint8_t)probe.args[i].to))
+			recipe->has |= EVENT_HAS(probe.args[i].to);
+	/* An object without its address is none. */
+	if ((recipe->kind == EVENT_BIRTH || recipe->kind == EVENT_DEATH) &&
+	    !(recipe->has & EVENT_HAS(FIELD_P))) {
+		recipe->kind = EVENT_OTHER;
+		trouble = ": of no use without the object's address, p";
+	}
+	out = open_memstream(&text, &len);
+	if (!out)
+		return;
+	fprintf(out, "%s: the event %s:%s ", recipe->kind == EVENT_OTHER ? "loss" : "probe", system,
+		name);
+	if (probe.symbol)
+		fprintf(out, "sits in %s", probe.symbol);
+	else
+		fprintf(out, "sits where neither the trace nor a binary names a function");
+	if (wanted) {
+		fprintf(out, "%s%s%s", probe.symbol ? ", so it is a " : "; by its name it is a ",
+			wanted->name, trouble);
+		describe_fields(out, wanted, &probe, recipe->has);
+	} else {
+		fprintf(out, ", which tells nothing of memory");
+	}
+	fclose(out);
+	xgrow(decode->remarks, decode->cap_remarks, decode->n_remarks + 1);
+	decode->remarks[decode->n_remarks++] = text;
 }
 
 static void swap_stack(struct decode *decode, struct event *event)
@@ -444,7 +418,7 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 {
 	bool swap = perfdata_info(decode->file)->swapped;
 	struct perfdata_sample sample;
-	const struct recipe *recipe;
+	struct recipe *recipe;
 
 	if (!perfdata_sample(decode->file, header, &sample) || !sample.event) {
 		decode->stats.malformed++;
@@ -459,6 +433,8 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 		decode_note(decode, &sample, event);
 		return;
 	}
+	if (recipe->foreign)
+		identify(decode, recipe, &sample);
 	if (recipe->no_format)
 		decode->stats.no_format++;
 	if (recipe->kind == EVENT_OTHER)
@@ -489,117 +465,7 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 		find_native_stack(decode, &sample, event);
 }
 
-/* ---- The kernel's other records --------------------------------------------------------- */
-
-/* The text from offset to the end of a record; NULL where no NUL ends it. */
-static const char *record_text(const struct perf_event_header *header, size_t offset)
-{
-	const char *text = (const char *)header + offset;
-
-	if (header->size <= offset || !memchr(text, '\0', header->size - offset))
-		return NULL;
-	return text;
-}
-
-/* The n words of 32 bits behind the header; false where the record is shorter. */
-static bool record_words(const struct perf_event_header *header, uint32_t *words, size_t n)
-{
-	if (header->size < sizeof(*header) + n * sizeof(*words))
-		return false;
-	memcpy(words, header + 1, n * sizeof(*words));
-	return true;
-}
-
-static bool record_u64(const struct perf_event_header *header, size_t offset, uint64_t *value)
-{
-	if (header->size < offset + sizeof(*value))
-		return false;
-	memcpy(value, (const uint8_t *)header + offset, sizeof(*value));
-	return true;
-}
-
-static bool decode_comm(const struct perf_event_header *header, struct event *event)
-{
-	uint32_t ids[2];
-
-	event->comm.comm = record_text(header, sizeof(*header) + sizeof(ids));
-	if (!record_words(header, ids, 2) || !event->comm.comm)
-		return false;
-	event->kind = header->misc & PERF_RECORD_MISC_COMM_EXEC ? EVENT_EXEC : EVENT_COMM;
-	event->pid = ids[0];
-	event->tid = ids[1];
-	return true;
-}
-
-static bool decode_fork(const struct perf_event_header *header, struct event *event)
-{
-	uint32_t ids[4]; /* pid, ppid, tid, ptid */
-
-	if (!record_words(header, ids, 4))
-		return false;
-	event->kind = header->type == PERF_RECORD_FORK ? EVENT_FORK : EVENT_EXIT;
-	event->pid = ids[0];
-	event->tid = ids[2];
-	event->fork.parent_pid = ids[1];
-	event->fork.parent_tid = ids[3];
-	return true;
-}
-
-/* pid, tid, addr, len, pgoff; MMAP2 then has 24 bytes of inode or build id, prot and flags. */
-static bool decode_mmap(const struct perf_event_header *header, struct event *event)
-{
-	const size_t base = sizeof(*header);
-	bool is_2 = header->type == PERF_RECORD_MMAP2;
-	uint32_t ids[2], prot = 0;
-
-	if (!record_words(header, ids, 2) || !record_u64(header, base + 8, &event->mmap.start) ||
-	    !record_u64(header, base + 16, &event->mmap.len) ||
-	    !record_u64(header, base + 24, &event->mmap.offset))
-		return false;
-	event->mmap.path = record_text(header, is_2 ? base + 64 : base + 32);
-	if (!event->mmap.path)
-		return false;
-	if (is_2)
-		memcpy(&prot, (const uint8_t *)header + base + 56, sizeof(prot));
-	event->kind = EVENT_MMAP;
-	event->pid = ids[0];
-	event->tid = ids[1];
-	event->mmap.prot = prot;
-	return true;
-}
-
-static bool decode_lost(const struct perf_event_header *header, struct event *event)
-{
-	/* LOST: id, lost; LOST_SAMPLES: lost. */
-	size_t offset = sizeof(*header) + (header->type == PERF_RECORD_LOST ? 8 : 0);
-
-	if (!record_u64(header, offset, &event->lost.count))
-		return false;
-	event->kind = EVENT_LOST;
-	return true;
-}
-
-static bool decode_other(const struct perf_event_header *header, struct event *event)
-{
-	switch (header->type) {
-	case PERF_RECORD_COMM:
-		return decode_comm(header, event);
-	case PERF_RECORD_FORK:
-	case PERF_RECORD_EXIT:
-		return decode_fork(header, event);
-	case PERF_RECORD_MMAP:
-	case PERF_RECORD_MMAP2:
-		return decode_mmap(header, event);
-	case PERF_RECORD_LOST:
-	case PERF_RECORD_LOST_SAMPLES:
-		return decode_lost(header, event);
-	case PERF_RECORD_THROTTLE:
-		event->kind = EVENT_THROTTLE;
-		return true;
-	default:
-		return true;
-	}
-}
+/* ---- Everything ------------------------------------------------------------------------- */
 
 void decode_record(struct decode *decode, const struct read_record *record, struct event *event)
 {
@@ -624,10 +490,15 @@ void decode_record(struct decode *decode, const struct read_record *record, stru
 		event->tid = id.tid;
 		event->cpu = id.cpu;
 	}
-	if (!decode_other(record->header, event)) {
+	if (!decode_kernel_record(record->header, event)) {
 		event->kind = EVENT_OTHER;
 		decode->stats.malformed++;
 	}
+	/* Old mapping records have no protection: they are of code. */
+	if (decode->foreign && event->kind == EVENT_MMAP &&
+	    (event->mmap.prot & PROT_EXEC || record->header->type == PERF_RECORD_MMAP))
+		foreign_mapping(decode->foreign, event->pid, event->mmap.start, event->mmap.len,
+				event->mmap.offset, event->mmap.path);
 }
 
 void decode_free(struct decode *decode)
@@ -637,6 +508,9 @@ void decode_free(struct decode *decode)
 	note_free(&decode->note);
 	tracing_data_free(decode->tracing);
 	error_free(decode->problem);
+	for (size_t i = 0; i < decode->n_remarks; i++)
+		free(decode->remarks[i]);
+	free(decode->remarks);
 	free(decode->recipes);
 	free(decode->swapped);
 	native_stack_free(decode->native_stack);

@@ -18,6 +18,7 @@
 struct input {
 	const char *path;
 	struct perfdata_reader *file;
+	struct foreign *foreign;
 };
 
 struct load {
@@ -285,7 +286,58 @@ static void take_dumps(struct load *load, const struct input *input)
 	free(dumps);
 }
 
-static struct error *load_one(struct load *load, const struct input *input)
+static void add_text(struct model *model, char *text)
+{
+	xgrow(model->texts, model->cap_texts, model->n_texts + 1);
+	model->texts[model->n_texts++] = text;
+}
+
+/* Go's own times, and so gctrace's, are of CLOCK_MONOTONIC; perf's own clock is another. */
+static void check_clock(struct model *model, const struct perfdata_info *info)
+{
+	const struct perf_event_attr *attr = info->n_events ? &info->events[0].attr : NULL;
+
+	if (!attr || (attr->use_clockid && attr->clockid == CLOCK_MONOTONIC))
+		return;
+	add_text(model,
+		 xstrdup("loss: the events have perf's own clock and not CLOCK_MONOTONIC (perf "
+			 "record -k mono): heap dumps cannot be placed by their time, and gctrace "
+			 "lines only by GC events"));
+}
+
+/* What was made of probes that are not `record`'s own. */
+static void take_probes(struct model *model, const struct decode *decode)
+{
+	const char *const *remarks;
+	size_t n;
+
+	remarks = decode_remarks(decode, &n);
+	for (size_t i = 0; i < n; i++)
+		add_text(model, xstrdup(remarks[i]));
+	if (n && decode_knows(decode, EVENT_BIRTH) && !decode_knows(decode, EVENT_DEATH))
+		add_text(model,
+			 xstrdup("loss: no event tells of a death (runtime.freeSpecial): whatever "
+				 "was born seems to live"));
+}
+
+/* Where no part of the trace has names, from the binaries that are at hand. */
+static void take_names(struct model *model, const struct input *inputs, size_t n)
+{
+	bool is_foreign = !model->symbols;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *const *remarks;
+		size_t n_remarks;
+
+		if (is_foreign)
+			foreign_symbolize(inputs[i].foreign, model);
+		remarks = foreign_remarks(inputs[i].foreign, &n_remarks);
+		for (size_t k = 0; k < n_remarks; k++)
+			add_text(model, xasprintf("loss: %s", remarks[k]));
+	}
+}
+
+static struct error *load_one(struct load *load, struct input *input)
 {
 	struct decode *decode = decode_new(input->file);
 	struct model *model = load->model;
@@ -297,6 +349,8 @@ static struct error *load_one(struct load *load, const struct input *input)
 	if (has_symbols)
 		err = error_context(take_symbols(model, perfdata_info(input->file)), "%s",
 				    input->path);
+	input->foreign = foreign_new(perfdata_info(input->file), model->symbols);
+	decode_use_foreign(decode, input->foreign);
 	if (!err)
 		err = read_records(load, input, decode);
 	if (err) {
@@ -306,18 +360,22 @@ static struct error *load_one(struct load *load, const struct input *input)
 	take_info(load, perfdata_info(input->file));
 	if (!records(perfdata_info(input->file), ":birth", ":death") && !model->births)
 		model->heap_not_recorded = true;
-	model->gc_recorded |= records(perfdata_info(input->file), ":gc_end", ":gc_mark_term");
+	model->gc_recorded |= records(perfdata_info(input->file), ":gc_end", ":gc_mark_term") ||
+			      decode_knows(decode, EVENT_GC_END) ||
+			      decode_knows(decode, EVENT_GC_MARK_TERM);
 	take_build_ids(model, perfdata_info(input->file));
 	warn(load, input, decode);
-	decode_free(decode);
 	if (perfdata_damage(input->file) && !model->damage)
 		model->damage = xasprintf("%s: %s", input->path, perfdata_damage(input->file));
 	if (!has_symbols)
 		err = take_symbols(model, perfdata_info(input->file));
+	check_clock(model, perfdata_info(input->file));
+	take_probes(model, decode);
+	decode_free(decode);
 	return error_context(err, "%s", input->path);
 }
 
-static struct error *load_all(struct load *load, const struct input *inputs, size_t n)
+static struct error *load_all(struct load *load, struct input *inputs, size_t n)
 {
 	struct model *model = load->model;
 
@@ -328,6 +386,7 @@ static struct error *load_all(struct load *load, const struct input *inputs, siz
 	for (size_t i = 0; i < n; i++)
 		TRY(load_one(load, &inputs[i]));
 	track_finish(load->track);
+	take_names(model, inputs, n);
 	if (load->options->log->progress)
 		progress_clear(load->options->log->progress);
 	if (!model->events && load->options->from + load->options->to)
@@ -358,8 +417,10 @@ struct error *load_traces(const char *const *paths, size_t n, const struct load_
 	if (!err)
 		err = load_all(&load, inputs, n);
 	track_free(load.track);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		foreign_free(inputs[i].foreign);
 		perfdata_close(inputs[i].file);
+	}
 	free(inputs);
 	return err;
 }

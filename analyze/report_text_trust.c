@@ -81,6 +81,8 @@ static void trust_reading(const struct report *report)
 	for (size_t i = 0; i < model->n_texts; i++)
 		if (!strncmp(model->texts[i], "loss: ", 6))
 			finding(report, TRUST_WARN, "%s", model->texts[i] + 6);
+		else if (!strncmp(model->texts[i], "probe: ", 7))
+			finding(report, TRUST_GOOD, "%s.", model->texts[i] + 7);
 }
 
 static void trust_processes(const struct report *report)

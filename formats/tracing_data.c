@@ -245,6 +245,13 @@ bool tracing_data_field(const struct tracing_data *tracing, uint64_t id, const c
 	return false;
 }
 
+const char *tracing_data_field_name(const struct tracing_data *tracing, uint64_t id, size_t n)
+{
+	const struct event *event = find_event(tracing, id);
+
+	return event && n < event->n_fields ? event->fields[n].name : NULL;
+}
+
 void tracing_data_free(struct tracing_data *tracing)
 {
 	if (!tracing)

@@ -30,6 +30,8 @@ bool tracing_data_event(const struct tracing_data *tracing, uint64_t id, const c
 /* A field of that event by its name; false where it has none. */
 bool tracing_data_field(const struct tracing_data *tracing, uint64_t id, const char *name,
 			struct tracing_field *field);
+/* The name of its nth field, or NULL behind the last. */
+const char *tracing_data_field_name(const struct tracing_data *tracing, uint64_t id, size_t n);
 void tracing_data_free(struct tracing_data *tracing);
 
 #endif

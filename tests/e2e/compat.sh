@@ -8,17 +8,7 @@ need_recording
 build_id=0123456789abcdef0123456789abcdef01234567
 go_program system batch -ldflags "-B 0x$build_id" || finish
 group=gmt_compat_$$
-holder=
-
-# shellcheck disable=SC2317
-remove_probes() {
-	local event
-	[ -z "$holder" ] || kill "$holder" && wait "$holder" 2>/dev/null
-	for event in birth death gc_mark_term; do
-		echo "-:$group/$event" >>"$tracing/uprobe_events" 2>/dev/null
-	done
-}
-trap 'remove_probes; at_exit' EXIT
+trap 'unset_probes $group; at_exit' EXIT
 
 # The perf of this release, and the oldest and the newest that Debian has.
 declare -A perfs=([system]=perf)
@@ -127,16 +117,7 @@ check "perf names the build id of the kernel" \
 
 # ---- Files of perf ---------------------------------------------------------------------------
 
-"$record" --list -- "$program" >probes
-for event in birth death gc_mark_term; do
-	offset=$(awk -v e="$event" '$1 == e { print $3 }' probes)
-	args=$(awk -v e="$event" 'found { print; exit } $1 == e { found = 1 }' probes)
-	echo "p:$group/$event $program:$offset $args" >>"$tracing/uprobe_events" ||
-		fail "the probe $event is set" "p:$group/$event $program:$offset $args"
-done
-# A recorder that starts meanwhile takes away what nobody has open.
-perf stat -o /dev/null -e "$group:*" -p $$ 2>/dev/null &
-holder=$!
+set_probes $group "$program"
 calls=(-e "syscalls:sys_enter_mmap" -e "syscalls:sys_exit_mmap")
 
 # writes NAME PERF FILE OPTION...: the program recorded by that perf, into a file or through a pipe.

@@ -129,6 +129,40 @@ event_groups() {
 	sed -n 's/^[pr]:\([^/ ]*\)\/.*/\1/p' $tracing/uprobe_events 2>/dev/null | sort -u
 }
 
+# set_probes GROUP BINARY: birth, death and gc_mark_term as dynamic events of our own, at the places
+# and with the arguments that record --list tells, kept by the process $holder: what nobody has open
+# is taken away by the next recorder that starts. `record --list` goes to $work/probes.
+set_probes() {
+	local event offset args lock
+	"$record" --list -- "$2" >"$work/probes"
+	exec {lock}<"$tracing/uprobe_events"
+	# As a recorder does it, so that none starts in between.
+	flock "$lock"
+	for event in birth death gc_mark_term; do
+		offset=$(awk -v e="$event" '$1 == e { print $3 }' "$work/probes")
+		args=$(awk -v e="$event" 'found { print; exit } $1 == e { found = 1 }' "$work/probes")
+		echo "p:$1/$event $2:$offset $args" >>"$tracing/uprobe_events" ||
+			fail "the probe $event is set" "p:$1/$event $2:$offset $args"
+	done
+	perf stat -o /dev/null -e "$1:*" -p $$ {lock}<&- 2>/dev/null &
+	holder=$!
+	wait_for 30 sh -c "readlink /proc/$holder/fd/* | grep -q perf_event"
+	exec {lock}<&-
+}
+
+# unset_probes GROUP: takes them away again.
+unset_probes() {
+	local event
+	if [ -n "${holder-}" ]; then
+		kill "$holder"
+		wait "$holder" 2>/dev/null
+		holder=
+	fi
+	for event in $(sed -n "s/^p:$1\/\([^ ]*\) .*/\1/p" "$tracing/uprobe_events"); do
+		echo "-:$1/$event" >>"$tracing/uprobe_events" 2>/dev/null
+	done
+}
+
 # The groups of recorders that are no longer there.
 orphaned_groups() {
 	local group pid

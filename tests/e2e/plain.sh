@@ -8,28 +8,8 @@ need_recording
 go_program system batch || finish
 group=gmt_plain_$$
 
-# shellcheck disable=SC2317
-remove_events() {
-	local event
-	for event in birth death gc_mark_term; do
-		echo "-:$group/$event" >>"$tracing/uprobe_events" 2>/dev/null
-	done
-}
-holder=
-trap '[ -z "$holder" ] || kill "$holder"; sleep 0.3; remove_events; at_exit' EXIT
-
-# A line `EVENT FUNCTION OFFSET ...` and below it the arguments, as record --list prints them.
-"$record" --list -- "$program" >"$work/probes"
-for event in birth death gc_mark_term; do
-	offset=$(awk -v e="$event" '$1 == e { print $3 }' "$work/probes")
-	args=$(awk -v e="$event" 'found { print; exit } $1 == e { found = 1 }' "$work/probes")
-	echo "p:$group/$event $program:$offset $args" >>"$tracing/uprobe_events" ||
-		fail "the probe $event is set" "p:$group/$event $program:$offset $args"
-done
-
-# A recorder that starts meanwhile takes away what nobody has open.
-perf stat -o /dev/null -e "$group:*" -p $$ 2>/dev/null &
-holder=$!
+trap 'unset_probes $group; at_exit' EXIT
+set_probes $group "$program"
 
 # The program's sampled objects, without the kinds of special record that are none.
 kind=$(sed -n 's/.*filter: kind == //p' "$work/probes")
