@@ -181,6 +181,8 @@ static void sum_up(struct comparison *comparison)
 	for (size_t i = 0; i < comparison->n_rows; i++) {
 		const struct comparison_row *row = &comparison->rows[i];
 
+		if (strcmp(row->kind, site_kind_name(SITE_HEAP)) != 0)
+			continue;
 		comparison->before.births += row->before.births;
 		comparison->before.bytes += row->before.bytes;
 		comparison->now.births += row->now.births;

@@ -1,6 +1,6 @@
 #include "analyze/metrics.h"
 
-#include "analyze/stats.h"
+#include "analyze/metrics_values.h"
 #include "analyze/units.h"
 #include "formats/xalloc.h"
 
@@ -22,21 +22,15 @@ static const struct {
 	[UNIT_PER_SECOND] = {"/s", 0, -1},
 };
 
-/* Each gives NaN where it is not known. */
-typedef double metric_value(const struct findings *findings);
-
-static double seconds(const struct model *model)
-{
-	if (!model->trace_path || model->last_time <= model->first_time)
-		return NAN;
-	return (double)(model->last_time - model->first_time) / 1e9;
-}
-
 /* ---- The trace -------------------------------------------------------------------------- */
 
 static double trace_duration(const struct findings *f)
 {
-	return seconds(&f->model);
+	const struct model *model = &f->model;
+
+	if (!model->trace_path || model->last_time <= model->first_time)
+		return NAN;
+	return (double)(model->last_time - model->first_time) / 1e9;
 }
 
 static double of_trace(const struct findings *f, double value)
@@ -127,9 +121,11 @@ static double heap_alloc_rate(const struct findings *f)
 
 	if (f->model.heap_not_recorded)
 		return NAN;
-	for (size_t i = 0; i < f->model.n_sites; i++)
-		bytes += f->model.sites[i].est_births_bytes;
-	return bytes / seconds(&f->model);
+	for (size_t i = 0; i < f->model.n_sites; i++) {
+		if (f->model.sites[i].kind == SITE_HEAP)
+			bytes += f->model.sites[i].est_births_bytes;
+	}
+	return bytes / trace_duration(f);
 }
 
 static double known_or_nan(uint64_t value)
@@ -262,89 +258,12 @@ static double heap_live_growth(const struct findings *f)
 	return greatest;
 }
 
-/* ---- RSS -------------------------------------------------------------------------------- */
-
-static double rss_max(const struct findings *f)
-{
-	double greatest = NAN;
-
-	for (size_t i = 0; i < f->model.n_rss; i++)
-		greatest = fmax(greatest, (double)f->model.rss[i].rss);
-	return greatest;
-}
-
-static double swap_max(const struct findings *f)
-{
-	double greatest = NAN;
-
-	for (size_t i = 0; i < f->model.n_rss; i++)
-		greatest = fmax(greatest, (double)f->model.rss[i].swap);
-	return greatest;
-}
-
-/* The last reading of each process, the greatest of these. */
-static double rss_last(const struct findings *f)
-{
-	double greatest = NAN;
-
-	for (uint32_t p = 0; p < f->model.n_processes; p++) {
-		double last = NAN;
-
-		for (size_t i = 0; i < f->model.n_rss; i++) {
-			if (f->model.rss[i].process == p)
-				last = (double)f->model.rss[i].rss;
-		}
-		greatest = fmax(greatest, last);
-	}
-	return greatest;
-}
-
-/* The slope through the readings of a process, bytes a second. */
-static double rss_slope(const struct model *model, uint32_t process)
-{
-	double *times = xcalloc(model->n_rss + 1, sizeof(*times));
-	double *values = xcalloc(model->n_rss + 1, sizeof(*values));
-	struct stats_slope slope = {0};
-	size_t n = 0, step = 1 + model->n_rss / 2000;
-
-	for (size_t i = 0; i < model->n_rss; i += step) {
-		if (model->rss[i].process != process)
-			continue;
-		times[n] = (double)(model->rss[i].time - model->first_time) / 1e9;
-		values[n++] = (double)model->rss[i].rss;
-	}
-	if (n >= 3)
-		slope = stats_theil_sen(times, values, n, 1.96, 1);
-	free(times);
-	free(values);
-	return slope.valid ? slope.slope : NAN;
-}
-
-static double rss_growth(const struct findings *f)
-{
-	double greatest = NAN;
-
-	for (uint32_t p = 0; p < f->model.n_processes; p++)
-		greatest = fmax(greatest, rss_slope(&f->model, p));
-	return greatest;
-}
-
-static double mapped_net(const struct findings *f)
-{
-	double sum = 0;
-
-	if (!f->model.n_maps)
-		return NAN;
-	for (size_t i = 0; i < f->model.n_processes; i++)
-		sum += (double)f->model.processes[i].mapped_net;
-	return sum;
-}
-
 /* ---- The table -------------------------------------------------------------------------- */
 
 #define NEEDS_TRACE  "a trace"
 #define NEEDS_BIRTHS "a trace with births and deaths (--heap=sampled)"
 #define NEEDS_RSS    "a trace with readings of RSS"
+#define NEEDS_OWNERS "a trace with readings of RSS by owner"
 #define NEEDS_GC     "GC cycles in the trace, or a gctrace log (--gctrace)"
 #define NEEDS_HEALTH "ten GC cycles and a second, in the trace or in a gctrace log"
 
@@ -395,14 +314,82 @@ static const struct metric {
 	{"gc.mark.max", UNIT_SECONDS, gc_mark_max, NEEDS_GC, "the longest marking"},
 	{"gc.live_goal", UNIT_NONE, gc_live_goal, NEEDS_HEALTH, "live heap over goal, the median"},
 	{"gc.anomalies", UNIT_NONE, gc_anomalies, NEEDS_GC, "anomalies that the report names"},
-	{"rss.max", UNIT_BYTES, rss_max, NEEDS_RSS, "greatest RSS of a process"},
-	{"rss.last", UNIT_BYTES, rss_last, NEEDS_RSS, "RSS at the end"},
-	{"rss.growth", UNIT_BYTES_PER_SECOND, rss_growth, NEEDS_RSS " (three at least)",
+	{"rss.max", UNIT_BYTES, metrics_rss_max, NEEDS_RSS, "greatest RSS of a process"},
+	{"rss.last", UNIT_BYTES, metrics_rss_last, NEEDS_RSS, "RSS at the end"},
+	{"rss.growth", UNIT_BYTES_PER_SECOND, metrics_rss_growth, NEEDS_RSS " (three at least)",
 	 "slope of RSS (Theil-Sen)"},
-	{"swap.max", UNIT_BYTES, swap_max, NEEDS_RSS,
+	{"swap.max", UNIT_BYTES, metrics_swap_max, NEEDS_RSS,
 	 "greatest part of a process that is swapped out"},
-	{"mapped.net", UNIT_BYTES, mapped_net, "a trace with system calls",
+	{"mapped.net", UNIT_BYTES, metrics_mapped_net, "a trace with system calls",
 	 "address space mapped less unmapped, over the recording"},
+	{"rss.go_heap.max", UNIT_BYTES, metrics_owner_go_heap_max, NEEDS_OWNERS,
+	 "of RSS, the Go heap in use: the greatest"},
+	{"rss.go_heap.growth", UNIT_BYTES_PER_SECOND, metrics_owner_go_heap_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"rss.go_free.max", UNIT_BYTES, metrics_owner_go_free_max, NEEDS_OWNERS,
+	 "of RSS, the Go heap that is free and not returned: the greatest"},
+	{"rss.go_free.growth", UNIT_BYTES_PER_SECOND, metrics_owner_go_free_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"rss.go_stacks.max", UNIT_BYTES, metrics_owner_go_stacks_max, NEEDS_OWNERS,
+	 "of RSS, stacks of goroutines: the greatest"},
+	{"rss.go_stacks.growth", UNIT_BYTES_PER_SECOND, metrics_owner_go_stacks_growth,
+	 NEEDS_OWNERS, "its slope"},
+	{"rss.go_runtime.max", UNIT_BYTES, metrics_owner_go_runtime_max, NEEDS_OWNERS,
+	 "of RSS, the Go runtime's own: the greatest"},
+	{"rss.go_runtime.growth", UNIT_BYTES_PER_SECOND, metrics_owner_go_runtime_growth,
+	 NEEDS_OWNERS, "its slope"},
+	{"rss.program.max", UNIT_BYTES, metrics_owner_program_max, NEEDS_OWNERS,
+	 "of RSS, the executable: the greatest"},
+	{"rss.program.growth", UNIT_BYTES_PER_SECOND, metrics_owner_program_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"rss.c_heap.max", UNIT_BYTES, metrics_owner_c_heap_max, NEEDS_OWNERS,
+	 "of RSS, C's heap: the greatest"},
+	{"rss.c_heap.growth", UNIT_BYTES_PER_SECOND, metrics_owner_c_heap_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"rss.thread_stacks.max", UNIT_BYTES, metrics_owner_thread_stacks_max, NEEDS_OWNERS,
+	 "of RSS, stacks of threads: the greatest"},
+	{"rss.thread_stacks.growth", UNIT_BYTES_PER_SECOND, metrics_owner_thread_stacks_growth,
+	 NEEDS_OWNERS, "its slope"},
+	{"rss.libraries.max", UNIT_BYTES, metrics_owner_libraries_max, NEEDS_OWNERS,
+	 "of RSS, libraries: the greatest"},
+	{"rss.libraries.growth", UNIT_BYTES_PER_SECOND, metrics_owner_libraries_growth,
+	 NEEDS_OWNERS, "its slope"},
+	{"rss.files.max", UNIT_BYTES, metrics_owner_files_max, NEEDS_OWNERS,
+	 "of RSS, mapped files: the greatest"},
+	{"rss.files.growth", UNIT_BYTES_PER_SECOND, metrics_owner_files_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"rss.shared.max", UNIT_BYTES, metrics_owner_shared_max, NEEDS_OWNERS,
+	 "of RSS, shared memory: the greatest"},
+	{"rss.shared.growth", UNIT_BYTES_PER_SECOND, metrics_owner_shared_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"rss.anon.max", UNIT_BYTES, metrics_owner_anon_max, NEEDS_OWNERS,
+	 "of RSS, other anonymous memory: the greatest"},
+	{"rss.anon.growth", UNIT_BYTES_PER_SECOND, metrics_owner_anon_growth, NEEDS_OWNERS,
+	 "its slope"},
+	{"goroutines.max", UNIT_NONE, metrics_goroutines_max, "a recording with --goroutines",
+	 "goroutines, of those that began in the recording: the most at a time"},
+	{"goroutines.last", UNIT_NONE, metrics_goroutines_last, "a recording with --goroutines",
+	 "at the end"},
+	{"goroutines.growth", UNIT_PER_SECOND, metrics_goroutines_growth,
+	 "a recording with --goroutines", "slope (Theil-Sen)"},
+	{"threads.max", UNIT_NONE, metrics_threads_max, "a trace in which threads started",
+	 "threads, of those that began in the recording: the most at a time"},
+	{"threads.last", UNIT_NONE, metrics_threads_last, "a trace in which threads started",
+	 "at the end"},
+	{"threads.growth", UNIT_PER_SECOND, metrics_threads_growth,
+	 "a trace in which threads started", "slope (Theil-Sen)"},
+	{"native.max", UNIT_BYTES, metrics_native_max, "a recording with --native",
+	 "bytes of C allocations, of those that began in the recording: the most at a time"},
+	{"native.last", UNIT_BYTES, metrics_native_last, "a recording with --native", "at the end"},
+	{"native.growth", UNIT_BYTES_PER_SECOND, metrics_native_growth, "a recording with --native",
+	 "slope (Theil-Sen)"},
+	{"mappings.max", UNIT_BYTES, metrics_mappings_max, "a trace in which memory was mapped",
+	 "bytes mapped, but for the Go runtime's own, of those that began in the recording: the "
+	 "most at a time"},
+	{"mappings.last", UNIT_BYTES, metrics_mappings_last, "a trace in which memory was mapped",
+	 "at the end"},
+	{"mappings.growth", UNIT_BYTES_PER_SECOND, metrics_mappings_growth,
+	 "a trace in which memory was mapped", "slope (Theil-Sen)"},
 };
 
 size_t metrics_count(void)

@@ -408,12 +408,12 @@ void metrics_list(FILE *out, const struct findings *findings)
 	for (size_t i = 0; i < metrics_count(); i++) {
 		const struct quantity value = metrics_value(findings, i);
 
-		fprintf(out, "  %-22s %-4s", metrics_name(i), metrics_unit(i));
+		fprintf(out, "  %-25s %-4s", metrics_name(i), metrics_unit(i));
 		if (findings)
 			fprintf(out, " %-26s", metrics_text(&value).text);
 		fprintf(out, " %s\n", metrics_help(i));
 	}
-	fprintf(out, "  baseline.NAME               the same in what --baseline names\n"
+	fprintf(out, "  baseline.NAME                  the same in what --baseline names\n"
 		     "\n"
 		     "Functions of the sites for which a condition holds, as in "
 		     "leaks(confidence >= 0.9):\n"

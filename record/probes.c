@@ -309,7 +309,8 @@ void probes_unlock(struct probes *probes)
 
 /*
  * The kernel lets go of a closed event a moment later, on a busy machine many: until then it
- * answers EBUSY. Takes out what it can, and returns how many are left.
+ * answers EBUSY. A recorder that starts in that moment may take it out for us (ENOENT). Takes out
+ * what it can, and returns how many are left.
  */
 static size_t remove_events(struct probes *probes)
 {
@@ -318,7 +319,7 @@ static size_t remove_events(struct probes *probes)
 	for (size_t i = 0; i < probes->n_dynevents; i++) {
 		struct tracefs_dynevent *dynevent = probes->dynevents[i];
 
-		if (tracefs_dynevent_destroy(dynevent, false) == 0)
+		if (tracefs_dynevent_destroy(dynevent, false) == 0 || errno == ENOENT)
 			tracefs_dynevent_free(dynevent);
 		else
 			probes->dynevents[left++] = dynevent;

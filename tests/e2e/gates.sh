@@ -69,6 +69,22 @@ within "what was allocated, by the program's own account" \
 		--argjson d "$(metric trace.duration)" '$r * $d / ($t[0].sites | map(.bytes_allocated) | add)')" \
 	0.75 1.5
 
+# --- What is not on the heap
+if go_program system goroutines; then
+	"$record" -q --goroutines -o goroutines.gmt -- "$program" -duration 2s >told
+	"$analyze" goroutines.gmt -f json >goroutines.json
+	now() {
+		jq ".metrics[\"$1\"]" goroutines.json
+	}
+	# The runtime itself starts a few that NumGoroutine does not count.
+	within "goroutines at the end, beyond those that the program counts" \
+		"$(($(now goroutines.last | cut -d. -f1) - $(awk '$1 == "goroutines" { print $2 }' told)))" 0 12
+	same "RSS by owner adds up" true "$(jq '.metrics | [.["rss.max"], ([to_entries[] |
+		select(.key | test("^rss[.][a-z_]*[.]max$")).value] | add)] | .[1] >= .[0]' goroutines.json)"
+	status "a gate on goroutines" 1 goroutines.gmt --fail-on 'goroutines.max > 20' \
+		--fail-on 'leaks(kind == "goroutine") > 0'
+fi
+
 # --- Comparison
 status "the same program again" 0 again.gmt --baseline old.gmt --fail-on 'regressions() > 0'
 status "a phase more" 1 new.gmt --baseline old.gmt --fail-on 'regressions() > 0' -f json

@@ -63,6 +63,18 @@ without_tracefs "$record" -o "$work/none.gmt" -- "$program" -scale 1 >/dev/null 
 same "no tracefs: births need it: exit status" 125 $?
 check "no tracefs: it says so" grep -q "tracefs is not mounted" "$work/none.log"
 
+# --- Recorders that begin while others end: whoever takes an event out of tracefs, it is out.
+for round in 1 2 3; do
+	together=()
+	for i in 1 2 3 4; do
+		"$record" -o "$work/together-$i.gmt" -- "$program" -scale 1 -pause ${i}ms -out "$work" \
+			>/dev/null 2>>"$work/together.log" &
+		together+=($!)
+	done
+	wait "${together[@]}"
+done
+same "recorders at the same time warn of nothing (round $round)" "" "$(grep warning "$work/together.log")"
+
 # --- What it says without recording.
 check "--list names the probes" sh -c "'$record' --list -- '$program' | grep -q setprofilebucket"
 check "--check says what works" sh -c "'$record' --check -- '$program' | grep -q yes"
