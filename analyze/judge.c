@@ -88,9 +88,20 @@ static bool ended_regrowing(const struct judge_evidence *ev)
 	return ev->regrowth_ended > 2;
 }
 
+/*
+ * Where counters alone tell of births and deaths, it is not known who died: growth is known, and
+ * that the old stay only as far as hardly any died at all.
+ */
+static double known_deaths(const struct judge_evidence *ev)
+{
+	double kept = ev->born_seen > 0 ? ev->alive_objects / ev->born_seen : 0;
+
+	return ev->axis->counted ? fmin(1, 0.4 + kept) : 1;
+}
+
 static double leak_confidence(const struct judge_evidence *ev, double chance)
 {
-	return fmax(objects_confidence(ev, chance), regrowth_confidence(ev));
+	return fmax(objects_confidence(ev, chance) * known_deaths(ev), regrowth_confidence(ev));
 }
 
 static bool came_down(const struct judge_evidence *ev)

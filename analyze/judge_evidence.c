@@ -20,6 +20,7 @@ void judge_axis_init(struct judge_axis *axis, const struct model *model,
 		n++;
 	memset(axis, 0, sizeof(*axis));
 	axis->by_time = by_time;
+	axis->counted = !by_time && model->counted_readings;
 	axis->n = n;
 	axis->attached = process->attached;
 	axis->end = xcalloc(n + 1, sizeof(double));
@@ -59,7 +60,7 @@ void judge_axis_free(struct judge_axis *axis)
 
 size_t judge_axis_lag(const struct judge_axis *axis)
 {
-	return axis->by_time ? 0 : 1;
+	return axis->by_time || axis->counted ? 0 : 1;
 }
 
 double judge_axis_begin(const struct judge_axis *axis, size_t i)
@@ -87,7 +88,7 @@ static struct swept swept_after(const struct judge_evidence *ev, size_t i, bool 
 	struct swept swept = {0};
 	double share;
 
-	if (ev->axis->by_time)
+	if (!judge_axis_lag(ev->axis))
 		return swept;
 	share = 1 / ev->axis->cycles[i + 1];
 	swept.objects = share * ev->died[i + 1].objects;

@@ -26,6 +26,7 @@
  */
 struct judge_axis {
 	bool by_time;	/* slices */
+	bool counted;	/* between readings of the bucket table, which hold no garbage */
 	size_t n;	/* epochs that ended */
 	double *end;	/* of each */
 	double *cycles; /* in each */

@@ -57,7 +57,10 @@ static void print_deaths(FILE *out, const struct judge_evidence *ev)
 	const struct site *site = ev->site;
 	const char *ended = words[site->kind].ended;
 
-	if (!site->deaths && !site->unmatched_deaths)
+	/* Of counters it is known how many died, not of what age. */
+	if (ev->axis->counted && site->deaths)
+		fprintf(out, "; %s %s", units_count(site->deaths).text, ended);
+	else if (!site->deaths && !site->unmatched_deaths)
 		fprintf(out, "; none %s %s",
 			site->kind == SITE_GOROUTINE || site->kind == SITE_THREAD ? "has" : "was",
 			ended);
@@ -91,8 +94,9 @@ static void print_generations(FILE *out, const struct judge_evidence *ev,
 		return;
 	}
 	cycles -= ev->axis->n ? ev->axis->cycles[ev->axis->n - 1] : 0;
-	fprintf(out, "; survivors from %" PRIu32 " of %.0f GC cycles, %s rising",
-		candidate->generations, cycles, rising ? "still" : "no longer");
+	fprintf(out, "; survivors from %" PRIu32 " of %.0f %s, %s rising", candidate->generations,
+		cycles, ev->axis->counted ? "readings" : "GC cycles",
+		rising ? "still" : "no longer");
 }
 
 /* What the heap dumps say of a site of the heap. */
@@ -227,11 +231,12 @@ static char *too_little_text(const struct judge_options *options, const struct j
 				 units_duration((uint64_t)(options->min_seconds * 1e9)).text,
 				 round_duration(10 * options->min_seconds).text);
 	if (cycles < 1)
-		return xstrdup("no GC cycle ended in the recording: record longer");
+		return xasprintf("no GC cycle %s in the recording: record longer",
+				 ev->axis->counted ? "was published" : "ended");
 	if (cycles < want)
-		return xasprintf("%.0f of the %.0f GC cycles that a judgement needs: record about "
+		return xasprintf("%.0f of the %.0f %s that a judgement needs: record about "
 				 "%s",
-				 cycles, want,
+				 cycles, want, ev->axis->counted ? "readings" : "GC cycles",
 				 round_duration(1.25 * ev->axis->span * want / cycles).text);
 	if (objects <= 0)
 		return NULL;

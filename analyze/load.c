@@ -351,6 +351,10 @@ static struct error *load_one(struct load *load, struct input *input)
 				    input->path);
 	input->foreign = foreign_new(perfdata_info(input->file), model->symbols);
 	decode_use_foreign(decode, input->foreign);
+	/* What events a pipe holds is not known yet. */
+	if (perfdata_info(input->file)->n_events &&
+	    !records(perfdata_info(input->file), ":birth", ":death"))
+		track_by_counters(load->track);
 	if (!err)
 		err = read_records(load, input, decode);
 	if (err) {

@@ -298,6 +298,9 @@ struct model {
 	uint64_t births, deaths, duplicates;
 	/* The trace has no events of births and deaths at all: counters alone, or the heap off. */
 	bool heap_not_recorded;
+	/* Births and deaths are known from so many readings of the bucket table alone: how many,
+	 * not which. An epoch is then what lies between two of them. 0: they were recorded. */
+	uint64_t counted_readings;
 	bool gc_recorded;	   /* it would have the ends of GC cycles, had there been any */
 	uint64_t unmatched_deaths; /* of objects whose birth was not seen */
 	uint64_t lost_deaths;	   /* not seen: the address was given out again */

@@ -209,6 +209,7 @@ static void put_trust(struct json_report *report)
 	json_u64(json, "duplicates", model->duplicates);
 	json_u64(json, "unmatched_deaths", model->unmatched_deaths);
 	json_u64(json, "lost_deaths", model->lost_deaths);
+	json_u64(json, "counted_readings", model->counted_readings);
 	json_array(json, "remarks");
 	for (size_t i = 0; i < model->n_texts; i++)
 		json_string(json, NULL, model->texts[i]);

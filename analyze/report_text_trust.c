@@ -109,7 +109,7 @@ static void trust_processes(const struct report *report)
 				"survives "
 				"one.",
 				process->pid);
-		else if (!cycles)
+		else if (!cycles && !model->counted_readings)
 			finding(report, TRUST_WARN,
 				"No GC event of process %" PRIu32
 				" is recorded in this trace: cycles are known from births and "
@@ -136,6 +136,16 @@ static void trust_tables(const struct report *report)
 	const struct model *model = report->model;
 	size_t valid = 0;
 
+	if (model->counted_readings) {
+		finding(report, TRUST_WARN,
+			"Births and deaths were not recorded (--heap=counters): how many there "
+			"were is "
+			"known from %s readings of the runtime's bucket table, and which objects "
+			"died "
+			"is not; it is taken to be the youngest.",
+			units_count(model->counted_readings).text);
+		return;
+	}
 	if (model->heap_not_recorded) {
 		finding(report, TRUST_WARN,
 			"Births and deaths were not recorded (--heap=counters or off), so the %s "

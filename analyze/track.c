@@ -236,6 +236,11 @@ void track_event(struct track *track, const struct event *event)
 	track_counted(track, event);
 }
 
+void track_by_counters(struct track *track)
+{
+	track->tables_alone = true;
+}
+
 /* Sites that were merged into others, or never had an event, go; their ids close up. */
 static void drop_empty_sites(struct track *track)
 {
@@ -291,7 +296,8 @@ void track_finish(struct track *track)
 	track_finish_parts(track);
 	for (size_t i = 0; i < track->n_lives; i++)
 		track_finish_life(track, &track->lives[i]);
-	tablecheck_finish(track->check, track->model);
+	if (!track->by_counters)
+		tablecheck_finish(track->check, track->model);
 	if (track->model->snapshots)
 		snapshots_finish(track->model->snapshots, track->model->last_time);
 	drop_empty_sites(track);

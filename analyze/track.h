@@ -25,6 +25,8 @@ struct track_options {
 struct track *track_new(struct model *model, const struct track_options *options);
 /* The same as options.from and to, where they are known only once the trace is being read. */
 void track_set_window(struct track *track, uint64_t from, uint64_t to);
+/* The trace has no births and deaths: they are known from readings of the bucket table alone. */
+void track_by_counters(struct track *track);
 void track_event(struct track *track, const struct event *event);
 /* Completes the model; no event may follow. */
 void track_finish(struct track *track);

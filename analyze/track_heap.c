@@ -17,6 +17,13 @@ static void add_tally(struct tally *tally, double est_bytes)
 	tally->est_bytes += est_bytes;
 }
 
+/* Where the counters are the source, they are no witness. */
+static void check_event(struct track *track, uint32_t check, uint64_t time, bool death)
+{
+	if (check != NONE && !track->by_counters)
+		tablecheck_event(track->check, check, time, death);
+}
+
 static uint32_t new_object(struct life *life)
 {
 	if (life->n_free)
@@ -70,10 +77,9 @@ static void count_birth(struct track *track, struct life *life, const struct buc
 	add_tally(&site->born[epoch], bucket->est_bytes);
 	track_generation(track, life, id, cycle, 1);
 	track->model->births++;
-	if (track->model->snapshots)
-		snapshots_birth(track->model->snapshots, id, event->time, cycle, bucket->size);
-	if (bucket->check != NONE)
-		tablecheck_event(track->check, bucket->check, event->time, false);
+	if (track_snapshots(track))
+		snapshots_birth(track_snapshots(track), id, event->time, cycle, bucket->size);
+	check_event(track, bucket->check, event->time, false);
 }
 
 /* An object's life ends in the cycle in which the sweeper, or its successor, was seen. */
@@ -90,8 +96,8 @@ static void count_death(struct track *track, struct life *life, uint32_t index, 
 	add_tally(&site->died[epoch], bucket->est_bytes);
 	site->died_at_age[age_index(cycle > object->cycle ? cycle - object->cycle : 0)]++;
 	track_generation(track, life, bucket->site, object->cycle, -1);
-	if (track->model->snapshots)
-		snapshots_death(track->model->snapshots, bucket->site, time, cycle, bucket->size,
+	if (track_snapshots(track))
+		snapshots_death(track_snapshots(track), bucket->site, time, cycle, bucket->size,
 				true);
 }
 
@@ -172,16 +178,16 @@ static void count_unmatched(struct track *track, struct life *life, const struct
 	site->unmatched_deaths++;
 	add_tally(track_unseen(track, bucket->site, track_epoch(track, life, bucket->site, cycle)),
 		  bucket->est_bytes);
-	tablecheck_event(track->check, bucket->check, event->time, true);
-	if (track->model->snapshots)
-		snapshots_death(track->model->snapshots, bucket->site, event->time, cycle,
+	check_event(track, bucket->check, event->time, true);
+	if (track_snapshots(track))
+		snapshots_death(track_snapshots(track), bucket->site, event->time, cycle,
 				bucket->size, false);
 }
 
 void track_death(struct track *track, const struct event *event)
 {
 	struct life *life = track_life(track, event->pid, event->time);
-	uint32_t cycle = track_cycle(life, event), check;
+	uint32_t cycle = track_cycle(life, event);
 	uint64_t index;
 
 	if (!is_profile_special(life, event))
@@ -201,9 +207,7 @@ void track_death(struct track *track, const struct event *event)
 		count_unmatched(track, life, event, cycle);
 		return;
 	}
-	check = life->buckets[life->objects[index].bucket].check;
-	if (check != NONE)
-		tablecheck_event(track->check, check, event->time, true);
+	check_event(track, life->buckets[life->objects[index].bucket].check, event->time, true);
 }
 
 /* ---- The end ---------------------------------------------------------------------------- */
@@ -269,6 +273,7 @@ void track_finish_life(struct track *track, struct life *life)
 	life->pieces = NULL;
 	life->thread_ends = NULL;
 	life->n_pieces = life->cap_pieces = life->n_thread_ends = life->cap_thread_ends = 0;
+	track_counters_free(life);
 	life->objects = NULL;
 	life->free_objects = NULL;
 	life->buckets = NULL;

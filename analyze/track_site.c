@@ -227,7 +227,7 @@ void track_advance(struct track *track, struct life *life, uint32_t cycle, uint6
 		life->base = cycle;
 	}
 	life->cycle = cycle;
-	if (track->model->snapshots)
+	if (track_snapshots(track))
 		snapshots_cycle(track->model->snapshots, life->process, time, cycle, 0);
 	while (too_many(life, (uint64_t)(cycle - life->base) / life->width + 1))
 		widen(track, life);

@@ -63,6 +63,18 @@ struct timed_objects {
 	uint32_t *unseen[SITE_KINDS];
 };
 
+/* What the readings of the bucket table said last of each bucket (track_counters.c). */
+struct counters {
+	struct counted {
+		uint64_t allocs, frees;
+		uint64_t *alive; /* addresses given to its objects, the youngest last */
+		size_t n_alive, cap;
+	} * items;
+	size_t n, cap;
+	struct map of; /* address of a bucket -> index */
+	uint32_t cycle, epoch;
+};
+
 /* A process from its exec (or the first sign of it) to its end or next exec. */
 struct life {
 	uint32_t process; /* index into model.processes */
@@ -103,6 +115,8 @@ struct life {
 		uint64_t goal;	/* 0: not known */
 		uint64_t since; /* the heap is near its goal since then; 0: it is not */
 	} near;
+
+	struct counters counters;
 
 	struct gc_cycle gc; /* the cycle in progress, as far as it was seen */
 	bool gc_seen;
@@ -195,7 +209,10 @@ struct track {
 	} part;		   /* the file that is being read */
 
 	struct tablecheck *check;
-	struct native_state *native;	/* track_native.c; NULL: not needed yet */
+	struct native_state *native; /* track_native.c; NULL: not needed yet */
+	bool tables_alone;	     /* the trace has no events of births and deaths, */
+	bool by_counters;	     /* so that these are known from the bucket table */
+	uint64_t counted_addresses;
 	size_t gctrace_bytes;		/* in model.gctrace_texts */
 	uint64_t first_note, last_note; /* times */
 	bool finished;
@@ -260,6 +277,10 @@ void track_death(struct track *track, const struct event *event);
 void track_finish_life(struct track *track, struct life *life);
 
 /* ---- track_table.c ---- */
+
+/* The same reading where births and deaths are known from it alone (track_counters.c). */
+void track_counters(struct track *track, struct life *life, const struct note_table *note);
+void track_counters_free(struct life *life);
 
 void track_table_note(struct track *track, uint64_t time, const struct note_table *note,
 		      bool usable);
@@ -328,6 +349,12 @@ void track_add_rss(struct track *track, const struct rss_point *point);
 void track_owners_note(struct track *track, uint64_t time, const struct note_owners *note,
 		       bool counted);
 void track_limits_note(struct track *track, uint64_t time, const struct note_limits *note);
+
+/* What heap dumps are compared with, or NULL: the counters do not tell of GC cycles. */
+static inline struct snapshots *track_snapshots(const struct track *track)
+{
+	return track->by_counters ? NULL : track->model->snapshots;
+}
 
 static inline struct process *life_process(const struct track *track, const struct life *life)
 {

@@ -56,6 +56,12 @@ void track_table_note(struct track *track, uint64_t time, const struct note_tabl
 {
 	struct life *life = track_life_of_note(track, note->pid, time);
 
+	if (track->tables_alone) {
+		track->by_counters = true;
+		if (usable)
+			track_counters(track, life, note);
+		return;
+	}
 	tablecheck_reading(track->check, life->process, note, usable);
 	if (track->model->snapshots && usable)
 		collect_seed(track, life, note);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define TICK_NS	 1000000000ull /* flush and cheap readings: what a crash can cost */
-#define TABLE_NS 5000000000ull /* between readings of the bucket table */
+#define TABLE_NS 5000000000ull /* between readings of the bucket table, beside events */
 
 /* ---- While it runs ------------------------------------------------------------------------- */
 
@@ -130,9 +130,15 @@ static bool goes_on(struct recording *r)
 	return !fetch_idle(r->fetch);
 }
 
+/* Between readings of the bucket table. Where it is all that tells of the heap, each counts. */
+static uint64_t table_period(const struct recording *r)
+{
+	return r->options->heap == HEAP_COUNTERS ? TICK_NS : TABLE_NS;
+}
+
 static void run(struct recording *r)
 {
-	uint64_t next_tick = r->started + TICK_NS, next_table = r->started + TABLE_NS;
+	uint64_t next_tick = r->started + TICK_NS, next_table = r->started + table_period(r);
 	const int fds[] = {
 		r->signal_fd,
 		r->tee ? stderr_tee_fd(r->tee) : -1,
@@ -165,7 +171,7 @@ static void run(struct recording *r)
 		emit_clock_changes(r);
 		read_targets(r, now >= next_table, false);
 		if (now >= next_table)
-			next_table = now + TABLE_NS;
+			next_table = now + table_period(r);
 		emit_names(r, false);
 		emit_flush(r);
 		rotate_look(r);

@@ -40,7 +40,8 @@ truth as $truth
 	high: (($found.growth_bytes_per_hour_high // 0) / 3600),
 	wrong: [$all[] | select(.called and (.true | not)) |
 		{function: .site.function, verdict, confidence, evidence}],
-	judged: [$all[] | select(.verdict != "too-little-evidence") | [
+	# What only belongs to a leak may be garbage of its making.
+	judged: [$all[] | select(.verdict != "too-little-evidence" and (.at or .called or (.true | not))) | [
 		.confidence,
 		(if .called then .true elif .true then .verdict == "growing" else true end),
 		.called]],

@@ -164,7 +164,7 @@ func newCell(size int) []byte { return fill(make([]byte, size)) }
 
 // Of each hundred cells one stays for long: pages that can not be given back.
 func fragmentation(r *run) {
-	var kept [3000][]byte
+	var kept [1000][]byte
 	n := 0
 	r.always(6*mb, 1024, func() {
 		cell := newCell(1024)

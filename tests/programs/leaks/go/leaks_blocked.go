@@ -97,8 +97,7 @@ func goroutineWaitGroup(r *run) {
 }
 
 //go:noinline
-func consume(buffer []byte) {
-	var nothing chan int
+func consume(nothing chan int, buffer []byte) {
 	go func() {
 		select {
 		case <-nothing:
@@ -114,7 +113,7 @@ func goroutineNil(r *run) {
 		n++
 		buffer := newWork()
 		if n%10 == 0 {
-			consume(buffer)
+			consume(nil, buffer)
 			r.leaked("main.newWork", 8192)
 			return
 		}
