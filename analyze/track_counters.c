@@ -17,8 +17,9 @@
 
 /* Addresses of objects that were never seen; no object lies there. */
 #define FIRST_ADDRESS (1ull << 63)
-/* Changes of one bucket from reading to reading beyond which the counts are taken to be damaged. */
-#define MAX_CHANGE (1u << 22)
+/* Changes of one bucket from reading to reading beyond which the counts are taken to be damaged: 32
+ * GiB at the default rate. */
+#define MAX_CHANGE (1u << 16)
 
 static struct counted *counted_of(struct life *life, uint64_t bucket)
 {
@@ -75,6 +76,16 @@ static void give_deaths(struct track *track, struct life *life, uint64_t time, u
 	}
 }
 
+/*
+ * The moment that a reading's published counts describe. At the mark termination that begins cycle
+ * c the births of cycle c - 2 are published: all up to the one that began cycle c - 1. That was
+ * seen by the reading before, where only one cycle has begun since.
+ */
+static uint64_t described(const struct counters *counters, const struct note_table *note)
+{
+	return counters->seen && note->cycle == counters->cycle + 1 ? counters->seen : note->end;
+}
+
 static void count_entry(struct track *track, struct life *life, const struct note_table *note,
 			const struct note_table_entry *entry)
 {
@@ -87,8 +98,8 @@ static void count_entry(struct track *track, struct life *life, const struct not
 	counted->frees = entry->active.frees;
 	if (first || births > MAX_CHANGE || deaths > MAX_CHANGE)
 		return;
-	give_births(track, life, note->end, entry->address, births);
-	give_deaths(track, life, note->end, entry->address, deaths);
+	give_births(track, life, described(&life->counters, note), entry->address, births);
+	give_deaths(track, life, described(&life->counters, note), entry->address, deaths);
 }
 
 void track_counters(struct track *track, struct life *life, const struct note_table *note)
@@ -103,8 +114,9 @@ void track_counters(struct track *track, struct life *life, const struct note_ta
 	/* As long as no further cycle is published, nothing can have changed. */
 	if (note->cycle == counters->cycle)
 		return;
+	track_advance(track, life, ++counters->epoch, described(counters, note));
 	counters->cycle = note->cycle;
-	track_advance(track, life, ++counters->epoch, note->end);
+	counters->seen = note->end;
 }
 
 void track_counters_free(struct life *life)

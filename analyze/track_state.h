@@ -73,6 +73,7 @@ struct counters {
 	size_t n, cap;
 	struct map of; /* address of a bucket -> index */
 	uint32_t cycle, epoch;
+	uint64_t seen; /* when that cycle was seen first */
 };
 
 /* A process from its exec (or the first sign of it) to its end or next exec. */

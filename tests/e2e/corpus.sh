@@ -1,6 +1,7 @@
 #!/bin/bash
 # Ten programs of the corpus, recorded side by side for a minute: of those that leak the true site
-# heads the list, as a leak; of those that do not, nothing is called one. `make corpus` runs all.
+# heads the list, as a leak; of those that do not, nothing is called one. Two of them are recorded by
+# the runtime's counters alone too. `make corpus` runs all.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_recording
@@ -17,9 +18,20 @@ result() {
 	jq -r "$2" "$work/$1/result.json" 2>&1
 }
 
-go_program "$version" leaks/go || finish
+go_program "$version" leaks/go || same "map-growth, by counters: the true site is the first" true "$(result counters/map-growth .first)"
+check "map-growth, by counters: it is called a leak" \
+	grep -qE '^(likely-)?leak$' <<<"$(result counters/map-growth .verdict)"
+check "lru-filling, by counters: it was judged" \
+	jq -e '.judged | length > 0' "$work/counters/lru-filling/result.json"
+same "lru-filling, by counters: nothing is called a leak" "[]" \
+	"$(result counters/lru-filling '.wrong | tojson')"
+finish
 for name in "${leaks[@]}" "${innocents[@]}"; do
 	corpus_record "$work/$name" "$version" "$name" $seconds default 0 &
+	background+=($!)
+done
+for name in map-growth lru-filling; do
+	corpus_record "$work/counters/$name" "$version" "$name" $seconds counters 0 &
 	background+=($!)
 done
 wait
@@ -38,4 +50,11 @@ for name in "${innocents[@]}"; do
 	check "$name: it was judged" jq -e '.judged | length > 0' "$work/$name/result.json"
 	same "$name: nothing is called a leak" "[]" "$(result "$name" '.wrong | tojson')"
 done
+same "map-growth, by counters: the true site is the first" true "$(result counters/map-growth .first)"
+check "map-growth, by counters: it is called a leak" \
+	grep -qE '^(likely-)?leak$' <<<"$(result counters/map-growth .verdict)"
+check "lru-filling, by counters: it was judged" \
+	jq -e '.judged | length > 0' "$work/counters/lru-filling/result.json"
+same "lru-filling, by counters: nothing is called a leak" "[]" \
+	"$(result counters/lru-filling '.wrong | tojson')"
 finish
