@@ -74,7 +74,8 @@ static double ended_odds(const struct judge_evidence *ev)
  * neither fade nor are freed. */
 static double objects_confidence(const struct judge_evidence *ev, double chance)
 {
-	return (1 - chance) / (1 + ended_odds(ev)) / (1 + 0.3 * ev->faded) * ev->not_freed;
+	return (1 - chance) / (1 + ended_odds(ev)) / (1 + 0.3 * ev->faded) * ev->not_freed *
+	       (1 - ev->replaced);
 }
 
 /* The same where arrays are replaced by ever larger ones. */
@@ -96,7 +97,7 @@ static double known_deaths(const struct judge_evidence *ev)
 {
 	double kept = ev->born_seen > 0 ? ev->alive_objects / ev->born_seen : 0;
 
-	return ev->axis->counted ? fmin(1, 0.4 + kept) : 1;
+	return ev->axis->counted ? kept * kept : 1;
 }
 
 static double leak_confidence(const struct judge_evidence *ev, double chance)
@@ -296,6 +297,7 @@ void judge(struct model *model, const struct judge_options *given)
 		n++;
 	}
 	model->n_candidates = n;
+	judge_replaced(evidence, n);
 	control_discovery(&options, evidence, model->candidates, n);
 	for (size_t i = 0; i < n; i++) {
 		struct candidate *candidate = &model->candidates[i];

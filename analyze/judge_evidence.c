@@ -275,6 +275,8 @@ static void weigh_shape(struct judge_evidence *ev)
 	half = judge_point_at(ev, 0.5);
 	ev->half_rise = judge_net_rise(ev, half, &error);
 	ev->half_error = sqrt(error);
+	ev->drift = judge_net_rise(ev, judge_point_at(ev, 0.1), &error);
+	ev->drift_error = sqrt(error);
 	ev->generations = ev->site->generations[live->n - 1 + lag];
 	for (size_t i = half + 1; i < live->n + lag; i++)
 		ev->generations_rise += ev->site->generations[i] > ev->site->generations[i - 1];

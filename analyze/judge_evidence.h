@@ -93,6 +93,9 @@ struct judge_evidence {
 	 * of the time after which nine tenths of the end were reached for good, the rise over the
 	 * last half and its standard error. */
 	double lowest, peak, last, fall, reached, half_rise, half_error;
+	/* By how much the objects rose after the first tenth of the time, and its standard error;
+	 * of such growth, the share that took the place of what went at other sites. */
+	double drift, drift_error, replaced;
 	double drop_z;		 /* the fall from the peak to the end in standard errors */
 	double generations_rise; /* share of the last half's epochs in which they rose */
 	/* How often the live bytes rose by the replacement of what was there with something larger,
@@ -127,6 +130,8 @@ void judge_regrowth(struct judge_evidence *evidence);
 double judge_net_rise(const struct judge_evidence *evidence, size_t i, double *variance);
 /* The first point at or after a share of the time. */
 size_t judge_point_at(const struct judge_evidence *evidence, double share);
+/* replaced, of each of n sites. */
+void judge_replaced(struct judge_evidence *evidence, size_t n);
 /* The objects that site tallies hold over the epochs from..to, exclusive. */
 double judge_sum_objects(const struct tally *tally, size_t from, size_t to);
 

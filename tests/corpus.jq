@@ -24,7 +24,9 @@ truth as $truth
 	called: (.verdict == "leak" or .verdict == "likely-leak")}] as $all
 | ([$all[] | select(.at)][0]) as $found
 | ($found.site.function) as $function
-| ([$run[0].leaks[] | select(.function == $function)][0]) as $rate
+# What C allocates is named after its caller, where its own name is not known.
+| ([$run[0].leaks[] | select(.function == $function or ($found.kind == $truth.kind and
+	$truth.kind != "heap"))][0]) as $rate
 | {
 	version: $version, name: $name, truth: $truth.truth, kind: ($truth.kind // "heap"),
 	recorded: ([.candidates[].kind] | unique),

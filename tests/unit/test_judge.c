@@ -374,6 +374,59 @@ static void test_limit_and_dumps(void **state)
 	sim_free(&sim);
 }
 
+/* A table of so many places, filled at the start by one site; then another replaces what is in
+ * them, any one at a time, in the mean each once in the recording. One size for all. */
+static void fill_replaced(struct sim *sim, struct model *model, bool loses)
+{
+	enum { PLACES = 60 };
+	struct random random = sim->random;
+
+	for (int later = 0; later < 2; later++) {
+		sim_begin_site(sim, model);
+		sim->min_size = sim->max_size = 4096;
+		sim->random = random;
+		for (int place = 0; place < PLACES; place++) {
+			double birth = 0.2, death = random_exponential(&sim->random, sim->span);
+
+			if (!later)
+				sim_object(sim, birth, loses ? death : INFINITY);
+			for (birth = death; birth < sim->span; birth = death) {
+				death += random_exponential(&sim->random, sim->span);
+				if (later)
+					sim_object(sim, birth, loses ? death : INFINITY);
+			}
+		}
+		sim_end_site(sim);
+	}
+}
+
+static void test_replaced(void **state)
+{
+	struct model model;
+	struct sim sim;
+	size_t wrong = 0, found = 0;
+
+	(void)state;
+	for (size_t seed = 0; seed < 100; seed++) {
+		for (int loses = 0; loses < 2; loses++) {
+			sim = sim_new(seed + 77, 60, false);
+			sim_model(&sim, &model);
+			fill_replaced(&sim, &model, loses);
+			judge(&model, NULL);
+			for (size_t i = 0; i < 2; i++)
+				if (called_leak(model.candidates[i].verdict))
+					*(loses ? &wrong : &found) += 1;
+			model_free(&model);
+			sim_free(&sim);
+		}
+	}
+	print_message(
+		"what replaces others called a leak: %zu of 100; what is added to them: %zu\n",
+		wrong, found);
+	assert_true(wrong <= 2);
+	assert_true(found >= 95);
+}
+
 /* What is missing is said, and how long to record for it. */
 static void test_advice(void **state)
 {
@@ -476,11 +529,11 @@ static void test_degenerate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_leak_is_first),
-		cmocka_unit_test(test_merged_epochs), cmocka_unit_test(test_few_cycles),
-		cmocka_unit_test(test_evidence_line), cmocka_unit_test(test_limit_and_dumps),
-		cmocka_unit_test(test_advice),	      cmocka_unit_test(test_deterministic),
-		cmocka_unit_test(test_degenerate),
+		cmocka_unit_test(test_kinds),		cmocka_unit_test(test_leak_is_first),
+		cmocka_unit_test(test_merged_epochs),	cmocka_unit_test(test_few_cycles),
+		cmocka_unit_test(test_replaced),	cmocka_unit_test(test_evidence_line),
+		cmocka_unit_test(test_limit_and_dumps), cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_deterministic),	cmocka_unit_test(test_degenerate),
 	};
 
 	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
