@@ -2,11 +2,12 @@
 # Puts a perf of another Debian release into $CACHE/perf/NAME, with the libraries and the loader of
 # that release, and prints the path of a script that runs it.
 #
-#   tests/fetch-perf.sh oldest|newest
+#   tests/fetch-perf.sh oldest|newest|hotspot
 #
-# oldest is 5.10 of bullseye, newest the one in trixie-backports (7.x). Nothing is installed, and the
-# machine's apt sources stay as they are (tests/debian.sh). Safe to run twice, also at the same time.
-# Exit status: 0 it is there; 3 it cannot be had (one line says why); 2 wrong usage.
+# oldest is 5.10 of bullseye, newest the one in trixie-backports (7.x), hotspot the program by which
+# hotspot of bookworm reads perf's files. Nothing is installed, and the machine's apt sources stay as
+# they are (tests/debian.sh). Safe to run twice, also at the same time. Exit status: 0 it is there; 3
+# it cannot be had (one line says why); 2 wrong usage.
 set -u
 
 name=${1:-}
@@ -17,15 +18,16 @@ cache=${CACHE:-$top/.cache}
 
 unavailable() {
 	[ -z "${new-}" ] || rm -rf "$new"
-	echo "fetch-perf.sh: the $name perf: $*" >&2
+	echo "fetch-perf.sh: $name: $*" >&2
 	exit 3
 }
 
 case $name in
-oldest) suites=(bullseye) package=linux-perf-5.10 ;;
-newest) suites=(trixie-backports trixie) package=linux-perf/trixie-backports ;;
+oldest) suites=(bullseye) package=linux-perf-5.10 program='usr/bin/perf_*' ;;
+newest) suites=(trixie-backports trixie) package=linux-perf/trixie-backports program='usr/bin/perf' ;;
+hotspot) suites=(bookworm) package=hotspot program='usr/lib/*/libexec/hotspot-perfparser' ;;
 *)
-	echo "usage: fetch-perf.sh oldest|newest" >&2
+	echo "usage: fetch-perf.sh oldest|newest|hotspot" >&2
 	exit 2
 	;;
 esac
@@ -42,8 +44,11 @@ if [ -e "$root/complete" ]; then
 fi
 debian_suites "$cache/perf/apt/$name" "${suites[@]}"
 
-# perf and the libraries it is linked with, without the interpreters of its scripts.
-if ! plan=$("${debian_apt[@]}" install -s --no-install-recommends "$package" 2>&1); then
+# The libraries it is linked with, without the interpreters of perf's scripts; of hotspot's only
+# those of its reader.
+needs=("$package")
+[ "$name" != hotspot ] || needs=(libqt5network5 libdw1)
+if ! plan=$("${debian_apt[@]}" install -s --no-install-recommends "${needs[@]}" 2>&1); then
 	unavailable "not in ${suites[*]}: $(grep -E '^E:' <<<"$plan" | head -n 1)"
 fi
 mapfile -t libraries < <(awk '$1 == "Inst" && $2 ~ /^lib/ { print $2 }' <<<"$plan" |
@@ -57,14 +62,13 @@ if ! reason=$(cd "$new/debs" && "${debian_apt[@]}" download "$package" "${librar
 fi
 debian_unpack "$new/debs" "$new/root"
 
-# The last one is perf itself; beside it may be a script that chooses by the kernel's version.
-perf=$(cd "$new/root" && find usr/bin -name 'perf*' -type f -size +1000k | sort -V | tail -n 1)
+program=$(cd "$new/root" && find . -path "./$program" -type f | head -n 1)
 loader=$(cd "$new/root" && find . -name 'ld-linux*.so.*' | head -n 1)
-[ -n "$perf" ] && [ -n "$loader" ] || unavailable "its packages hold no perf or no loader"
+[ -n "$program" ] && [ -n "$loader" ] || unavailable "its packages hold no program or no loader"
 paths=$(cd "$new/root" && find . -name '*.so.*' -printf "$root/root/%h\n" | sort -u | paste -sd:)
 cat >"$new/run" <<-SCRIPT
 	#!/bin/sh
-	exec "$root/root/$loader" --library-path "$paths" "$root/root/$perf" "\$@"
+	exec "$root/root/$loader" --library-path "$paths" "$root/root/$program" "\$@"
 SCRIPT
 chmod +x "$new/run"
 rm -rf "$new/debs" "$root"
