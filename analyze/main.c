@@ -5,6 +5,7 @@
 #include "analyze/findings.h"
 #include "analyze/gates.h"
 #include "analyze/gchealth.h"
+#include "analyze/gotrace.h"
 #include "analyze/judge.h"
 #include "analyze/load.h"
 #include "analyze/metrics_scope.h"
@@ -92,6 +93,8 @@ static struct error *find_out(const struct analyze_options *options, struct log 
 	if (options->n_traces)
 		TRY(load_traces(options->traces, options->n_traces, &load, model));
 	TRY(read_logs(options, log, findings));
+	for (size_t i = 0; i < options->n_gotraces; i++)
+		TRY(gotrace_load(model, options->gotraces[i]));
 	reconcile_dumps(model);
 	model->memory_limit = options->limit;
 	judge(model, &(struct judge_options){.memory_limit = options->limit});

@@ -2,6 +2,7 @@
 
 #include "analyze/clocks.h"
 #include "analyze/snapshots.h"
+#include "formats/gotrace.h"
 #include "formats/heapprofile.h"
 #include "formats/xalloc.h"
 
@@ -43,6 +44,21 @@ static void free_dumps(struct model *model)
 		free(dump->problem);
 	}
 	free(model->dumps);
+}
+
+static void free_executions(struct model *model)
+{
+	for (size_t i = 0; i < model->n_executions; i++) {
+		struct execution *execution = &model->executions[i];
+
+		if (execution->content)
+			gotrace_free(execution->content);
+		free(execution->content);
+		free(execution->path);
+		free(execution->note);
+		free(execution->problem);
+	}
+	free(model->executions);
 }
 
 static void free_alignments(struct model *model)
@@ -91,6 +107,7 @@ void model_free(struct model *model)
 	snapshots_free(model->snapshots);
 	free_alignments(model);
 	free_dumps(model);
+	free_executions(model);
 	for (size_t i = 0; i < model->n_candidates; i++) {
 		free(model->candidates[i].evidence);
 		free(model->candidates[i].advice);

@@ -253,6 +253,21 @@ struct gctrace_point {
 	bool forced;
 };
 
+/* A Go execution trace beside the trace (analyze/gotrace.h). */
+struct execution {
+	char *path;
+	struct gotrace *content; /* owned */
+	uint32_t process;	 /* index into model.processes; UINT32_MAX: of none */
+	bool placed;		 /* on the trace's clock */
+	int64_t shift;		 /* ns: the trace's clock = its times + shift */
+	size_t compared;	 /* its GC cycles while the process's were recorded */
+	size_t matched;		 /* of these, the ones that are the same */
+	bool bounded;
+	int64_t low, high; /* by these cycles, its clock is ahead of the trace's by so much, ns */
+	char *note;	   /* what else speaks for it; NULL */
+	char *problem;	   /* why it is not placed, or what limits it; NULL */
+};
+
 enum verdict {
 	VERDICT_LEAK,
 	VERDICT_LIKELY_LEAK,
@@ -348,6 +363,9 @@ struct model {
 	/* Added by reconcile */
 	struct heap_dump *dumps;
 	size_t n_dumps, cap_dumps;
+	/* Added by gotrace */
+	struct execution *executions;
+	size_t n_executions, cap_executions;
 	/* Added by judge: ranked, best first */
 	struct candidate *candidates;
 	size_t n_candidates, cap_candidates;

@@ -17,6 +17,8 @@ const char analyze_help[] =
 	"\n"
 	"      --gctrace FILE   what the program wrote to standard error under\n"
 	"                       GODEBUG=gctrace=1; placed on the trace's clock by its GC cycles\n"
+	"      --gotrace FILE   an execution trace (runtime/trace, `go tool trace`) of Go 1.22 or\n"
+	"                       later: GC phases, heap and goroutines, on the same clock\n"
 	"      --pprof FILE     a heap dump (/debug/pprof/heap, of either form); compared with\n"
 	"                       the trace object by object at the GC cycle it describes\n"
 	"  -f, --format FORMAT  text (default); json: all of it with every curve behind it, for\n"
@@ -79,6 +81,7 @@ const char analyze_help[] =
 enum {
 	OPT_GCTRACE = 256,
 	OPT_PPROF,
+	OPT_GOTRACE,
 	OPT_FROM,
 	OPT_TO,
 	OPT_TOP,
@@ -97,6 +100,7 @@ enum {
 static const struct option long_options[] = {
 	{"gctrace", required_argument, NULL, OPT_GCTRACE},
 	{"pprof", required_argument, NULL, OPT_PPROF},
+	{"gotrace", required_argument, NULL, OPT_GOTRACE},
 	{"format", required_argument, NULL, 'f'},
 	{"output", required_argument, NULL, 'o'},
 	{"from", required_argument, NULL, OPT_FROM},
@@ -181,6 +185,9 @@ static struct error *parse_option(int opt, struct analyze_options *options)
 	case OPT_PPROF:
 		options->dumps[options->n_dumps++] = optarg;
 		return NULL;
+	case OPT_GOTRACE:
+		options->gotraces[options->n_gotraces++] = optarg;
+		return NULL;
 	case 'f':
 		return parse_format(optarg, options);
 	case 'o':
@@ -247,6 +254,10 @@ static struct error *check(const struct analyze_options *options)
 		return error_remedy(
 			error_new("a heap dump is compared with a trace, and none was given"),
 			"see `analyze --help`");
+	if (!options->n_traces && options->n_gotraces)
+		return error_remedy(
+			error_new("an execution trace is laid beside a trace, and none was given"),
+			"see `analyze --help`");
 	if (!options->n_traces && !options->n_gctraces)
 		return error_remedy(error_new("no trace was given"),
 				    "`analyze trace.gmt` reads what `record -o trace.gmt` wrote; "
@@ -265,6 +276,7 @@ struct error *analyze_options_parse(int argc, char *argv[], struct analyze_optio
 		.traces = xcalloc(n, sizeof(*options->traces)),
 		.gctraces = xcalloc(n, sizeof(*options->gctraces)),
 		.dumps = xcalloc(n, sizeof(*options->dumps)),
+		.gotraces = xcalloc(n, sizeof(*options->gotraces)),
 		.gc = gchealth_defaults(),
 	};
 	opterr = 0;
@@ -286,5 +298,6 @@ void analyze_options_free(struct analyze_options *options)
 	free(options->traces);
 	free(options->gctraces);
 	free(options->dumps);
+	free(options->gotraces);
 	gates_free(&options->gates);
 }

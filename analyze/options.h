@@ -16,8 +16,8 @@ enum analyze_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 /* Strings and lists of strings point into argv. */
 struct analyze_options {
 	enum analyze_action action;
-	const char **traces, **gctraces, **dumps;
-	size_t n_traces, n_gctraces, n_dumps;
+	const char **traces, **gctraces, **dumps, **gotraces;
+	size_t n_traces, n_gctraces, n_dumps, n_gotraces;
 	enum analyze_format format;
 	const char *output;	    /* NULL: standard output */
 	struct gates gates;	    /* checked */

@@ -350,6 +350,7 @@ struct error *report_json(FILE *out, const struct findings *findings)
 	report_json_memory(&report);
 	put_rss(&report);
 	put_mappings(&report);
+	report_json_executions(&report);
 	report_json_witnesses(&report);
 	json_end(&report.json);
 	if (fflush(out) || ferror(out))

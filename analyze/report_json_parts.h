@@ -28,6 +28,7 @@ void report_json_owners(struct json_report *report, const struct rss_point *poin
 void report_json_candidates(struct json_report *report);
 void report_json_gc(struct json_report *report);
 void report_json_memory(struct json_report *report);
+void report_json_executions(struct json_report *report);
 void report_json_witnesses(struct json_report *report);
 /* metrics, gates and comparison */
 void report_json_gates(struct json_report *report);

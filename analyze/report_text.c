@@ -312,6 +312,7 @@ struct error *report_text(FILE *out, const struct model *model,
 	print_header(&report);
 	report_timelines(&report);
 	report_memory(&report);
+	report_executions(&report);
 	report_candidates(&report);
 	report_hot_spots(&report);
 	report_trust(&report);

@@ -233,6 +233,38 @@ static char *describe_step(const struct clock_step *step)
 			 units_duration(step->slept).text, way, units_duration(by).text);
 }
 
+static void trust_executions(const struct report *report)
+{
+	const struct model *model = report->model;
+
+	for (size_t i = 0; i < model->n_executions; i++) {
+		const struct execution *e = &model->executions[i];
+		int64_t low = e->low < 0 ? -e->low : e->low,
+			high = e->high < 0 ? -e->high : e->high;
+
+		if (!e->placed) {
+			finding(report, TRUST_BAD, "%s: not on the trace's clock: %s.", e->path,
+				e->problem ? e->problem : "its clock is not known");
+			continue;
+		}
+		if (!e->bounded) {
+			finding(report, TRUST_WARN, "%s: it has the trace's clock%s%s%s%s.",
+				e->path, e->note ? "; " : "", e->note ? e->note : "",
+				e->problem ? "; but " : "", e->problem ? e->problem : "");
+			continue;
+		}
+		finding(report, e->problem ? TRUST_WARN : TRUST_GOOD,
+			"%s: %s of %s GC cycles in it are those of process %" PRIu32
+			"; by them its clock is the trace's, between %s%s and %s%s%s%s%s%s.",
+			e->path, units_count(e->matched).text, units_count(e->compared).text,
+			model->processes[e->process].pid, e->low < 0 ? "-" : "+",
+			units_duration((uint64_t)low).text, e->high < 0 ? "-" : "+",
+			units_duration((uint64_t)high).text, e->note ? "; " : "",
+			e->note ? e->note : "", e->problem ? "; but " : "",
+			e->problem ? e->problem : "");
+	}
+}
+
 /* What the wall clock did, which heap dumps have their times from. */
 static void trust_clocks(const struct report *report)
 {
@@ -319,6 +351,7 @@ void report_trust(const struct report *report)
 	trust_processes(report);
 	trust_tables(report);
 	trust_alignments(report);
+	trust_executions(report);
 	trust_clocks(report);
 	trust_dumps(report);
 	if (report->options.verbose && report->model->n_texts) {

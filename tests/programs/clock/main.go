@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"runtime/trace"
 	"time"
 	_ "unsafe" // for go:linkname
 )
@@ -64,10 +65,18 @@ func report(mono, wall int64) {
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to run")
 	heap := flag.String("heap", "", "heap dump at the end, after a collection, into this file")
+	execution := flag.String("trace", "", "execution trace of all of it, into this file")
 	flag.Parse()
 
 	wall := time.Now().UnixNano()
 	mono := nanotime()
+	if *execution != "" {
+		file, err := os.Create(*execution)
+		if err != nil {
+			panic(err)
+		}
+		trace.Start(file)
+	}
 	begin := time.Now()
 	for i := 0; time.Since(begin) < *duration; i++ {
 		churn(i)
@@ -77,6 +86,9 @@ func main() {
 		}
 	}
 	runtime.GC()
+	if *execution != "" {
+		trace.Stop()
+	}
 	if *heap != "" {
 		file, err := os.Create(*heap)
 		if err != nil {
