@@ -14,37 +14,10 @@ alignment() {
 		jq -r '.alignments[0] | "\(.offset_ns) \(.bound_ns) \(.method)"'
 }
 
-# Three recordings at a time; what they show is looked at when all are done.
-record_all() {
-	local version flags programs=() n=0
-	for version in "$@"; do
-		flags=()
-		case $version in
-		1.2[3-9]) flags=(-ldflags=-checklinkname=0) ;;
-		esac
-		go_program "$version" clock "${flags[@]}" || continue
-		recorded+=("$version")
-		programs+=("$program")
-	done
-	for version in "${recorded[@]}"; do
-		mkdir -p "$work/$version"
-		(
-			cd "$work/$version" || exit
-			# So few cycles that the ring of MemStats holds them all.
-			GOGC=400 GODEBUG=gctrace=1 "$record" -q -o trace.gmt -- "${programs[n]}" -duration 2s \
-				>truth.json 2>gc.log
-			echo $? >status
-		) &
-		n=$((n + 1))
-		[ $((n % 3)) != 0 ] || wait
-	done
-	wait
-}
-
 against_program() {
 	local version=$1 dir=$work/$1 offset bound method truth error
 	same "Go $version: record's exit status" 0 "$(cat "$dir/status")"
-	read -r offset bound method <<<"$(alignment "$dir/trace.gmt" "$dir/gc.log")"
+	read -r offset bound method <<<"$(alignment "$dir/trace.gmt" "$dir/stderr")"
 	# By the runtime's own start it would be compared with itself.
 	same "Go $version: what it was placed by" "GC events" "$method"
 	truth=$(jq .runtime_init_ns "$dir/truth.json")
@@ -58,7 +31,7 @@ against_program() {
 # millisecond or, the shorter ones, to two digits and the microsecond.
 lane_against_log() {
 	local version=$1 dir=$work/$1
-	"$analyze" "$dir/trace.gmt" --gctrace "$dir/gc.log" -f json 2>/dev/null >"$dir/both.json"
+	"$analyze" "$dir/trace.gmt" --gctrace "$dir/stderr" -f json 2>/dev/null >"$dir/both.json"
 	jq -c '
 		def cut(times): . as $x | $x.log - 1e-6 <= $x.lane and
 			$x.lane <= $x.log / 0.9 + 0.001 * times;
@@ -113,7 +86,7 @@ account_against_program() {
 		"$dir/lane.json" "$dir/truth.json")
 	same "Go $version: quantiles of the stops as in ReadGCStats" "[true,true,true,true]" "$said"
 	# From the log alone: each stop cut to two digits or the microsecond, the share to a percent.
-	"$analyze" "$dir/trace.gmt" --gctrace "$dir/gc.log" -f json 2>/dev/null >"$dir/log.json"
+	"$analyze" "$dir/trace.gmt" --gctrace "$dir/stderr" -f json 2>/dev/null >"$dir/log.json"
 	same "Go $version: the same from the log, as far as it is printed" "[true,true,true,true]" "$(jq -s -c '
 		.[0].gc[0] as $g | .[1] as $m | [$g.cycles == $m.num_gc, $g.forced == $m.num_forced,
 			$g.pause_total_ns <= $m.pause_total_ns + 1000 * $m.num_gc and
@@ -156,9 +129,10 @@ against_strace() {
 	within "strace: bound, ns" "$bound" 0 1000000
 }
 
-recorded=()
+# So few cycles that the ring of MemStats holds them all.
 # shellcheck disable=SC2086
-record_all ${E2E_GO:-1.15 1.19 1.21 1.22 1.23 1.24 1.25 1.26 1.27}
+GOGC=400 GODEBUG=gctrace=1 record_clocks ${E2E_GO:-1.15 1.19 1.21 1.22 1.23 1.24 1.25 1.26 1.27} -- \
+	-duration 2s
 for version in "${recorded[@]}"; do
 	against_program "$version"
 	lane_against_log "$version"

@@ -6,34 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 need_recording
 
-build() {
-	case $1 in
-	1.2[3-9]) go_program "$1" clock -ldflags=-checklinkname=0 ;;
-	*) go_program "$1" clock ;;
-	esac
-}
-
-record_all() {
-	local version programs=() n=0
-	for version in "$@"; do
-		build "$version" || continue
-		recorded+=("$version")
-		programs+=("$program")
-	done
-	for version in "${recorded[@]}"; do
-		mkdir -p "$work/$version"
-		(
-			cd "$work/$version" || exit
-			"$record" -q -o trace.gmt -- "${programs[n]}" -duration 1500ms -trace execution \
-				>truth.json 2>log
-			echo $? >status
-		) &
-		n=$((n + 1))
-		[ $((n % 3)) != 0 ] || wait
-	done
-	wait
-}
-
 placed() {
 	local version=$1 dir=$work/$1 cycles low high
 	same "Go $version: record's exit status" 0 "$(cat "$dir/status")"
@@ -77,9 +49,8 @@ stranger() {
 		jq -c '.executions[0] | [.placed and .cycles_matched > 0, .problem != null]'
 }
 
-recorded=()
 # shellcheck disable=SC2086
-record_all ${E2E_GO_TRACE:-1.22 1.23 1.24 1.25 1.26 1.27}
+record_clocks ${E2E_GO_TRACE:-1.22 1.23 1.24 1.25 1.26 1.27} -- -duration 1500ms -trace execution
 for version in "${recorded[@]}"; do
 	placed "$version"
 done
@@ -89,7 +60,7 @@ if [ ${#recorded[@]} -gt 1 ]; then
 	same "nor where both ran side by side" "[false,true]" \
 		"$(stranger "$work/${recorded[1]}/trace.gmt" "$work/${recorded[0]}/execution")"
 fi
-if build 1.19; then
+if clock_program 1.19; then
 	"$program" -duration 100ms -trace "$work/old" >/dev/null
 	"$analyze" "$work/${recorded[0]}/trace.gmt" --gotrace "$work/old" >/dev/null 2>"$work/old.log"
 	same "exit status with one of the format before Go 1.22" 2 $?

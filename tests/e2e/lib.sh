@@ -124,6 +124,41 @@ go_program() {
 	return $status
 }
 
+# clock_program VERSION: tests/programs/clock, as each Go wants it linked.
+clock_program() {
+	case $1 in
+	1.2[3-9]) go_program "$1" clock -ldflags=-checklinkname=0 ;;
+	*) go_program "$1" clock ;;
+	esac
+}
+
+# record_clocks VERSION... -- ARG...: records that program with these arguments, three at a time.
+# Each recording is in $work/VERSION: trace.gmt, truth.json (what it printed), stderr, and record's
+# exit status in status. $recorded has the versions that there are.
+record_clocks() {
+	local version programs=() n=0
+	recorded=()
+	while [ "$1" != -- ]; do
+		if clock_program "$1"; then
+			recorded+=("$1")
+			programs+=("$program")
+		fi
+		shift
+	done
+	shift
+	for version in "${recorded[@]}"; do
+		mkdir -p "$work/$version"
+		(
+			cd "$work/$version" || exit
+			"$record" -q -o trace.gmt -- "${programs[n]}" "$@" >truth.json 2>stderr
+			echo $? >status
+		) &
+		n=$((n + 1))
+		[ $((n % 3)) != 0 ] || wait
+	done
+	wait
+}
+
 # The groups of dynamic events that are there now.
 event_groups() {
 	sed -n 's/^[pr]:\([^/ ]*\)\/.*/\1/p' $tracing/uprobe_events 2>/dev/null | sort -u
