@@ -76,7 +76,7 @@ static void print_limit(const struct report *report, uint32_t process)
 	if (!kind)
 		return;
 	if (!strcmp(kind, "cgroup") && control)
-		name = xasprintf("memory.max of the control group %s", control);
+		name = xasprintf("the limit of the control group %s", control);
 	else
 		name = xstrdup(limit.what[0] ? limit.what : "the limit given");
 	if (limit.used >= limit.bytes)

@@ -143,7 +143,7 @@ struct rss_limit rss_limit(const struct model *model, uint32_t process, uint64_t
 		}
 		if (known->cgroup && (!limit.bytes || known->cgroup <= limit.bytes)) {
 			limit.bytes = known->cgroup;
-			limit.what = "the control group's memory.max";
+			limit.what = "its control group's limit";
 		}
 		if (go && known->go && (!limit.bytes || known->go <= limit.bytes)) {
 			limit.bytes = known->go;

@@ -17,12 +17,12 @@ bool rss_summarise(const struct model *model, uint32_t process, struct rss_summa
 
 /* The limit that a process meets first. */
 struct rss_limit {
-	uint64_t bytes; /* 0: none is known */
-	uint64_t used;	/* of it, at the end */
-	double growth;	/* of that, bytes an hour; 0 where it may be none */
-	const char
-		*what; /* "GOMEMLIMIT", "memory.max of /pods/a"; owned by the model; "" asked for */
-	const char *of; /* what it limits: "RSS", "the memory of the Go runtime" */
+	uint64_t bytes;	  /* 0: none is known */
+	uint64_t used;	  /* of it, at the end */
+	double growth;	  /* of that, bytes an hour; 0 where it may be none */
+	const char *what; /* "GOMEMLIMIT", "its control group's limit"; owned by the model; "" asked
+			     for */
+	const char *of;	  /* what it limits: "RSS", "the memory of the Go runtime" */
 };
 
 /*
