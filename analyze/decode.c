@@ -2,6 +2,7 @@
 
 #include "analyze/decode_kernel.h"
 #include "analyze/decode_wanted.h"
+#include "analyze/fault_source.h"
 #include "analyze/native_stack.h"
 #include "formats/tracing_data.h"
 #include "formats/xalloc.h"
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#define MAX_WEIGHT ((uint64_t)1 << 32) /* of a fault: no sampling is as coarse */
 
 /* ---- What was found --------------------------------------------------------------------- */
 
@@ -28,6 +31,8 @@ struct recipe {
 	uint32_t ip_offset;		      /* of a foreign probe: its own address */
 	enum event_syscall call;
 	bool no_format, is_note;
+	const char *name; /* to count it under; NULL: it is not */
+	struct fault_event fault;
 	uint64_t has;
 	uint32_t n_loads;
 	struct load loads[MAX_FIELDS];
@@ -48,6 +53,7 @@ struct decode {
 	size_t n_recipes, cap_recipes;
 	struct native_stack *native_stack; /* NULL: not needed yet */
 	struct note note;		   /* given out with the last event */
+	uint64_t place;			   /* given out as the stack of the last fault */
 	uint64_t *swapped; /* the stack of the last birth, put into this machine's byte order */
 	size_t cap_swapped;
 };
@@ -196,6 +202,33 @@ static void parse_tracing_data(struct decode *decode, const struct perfdata_info
 		tracing_data_parse(info->tracing_data, info->tracing_data_len, &decode->tracing);
 }
 
+/*
+ * Events beyond those of the plan: of the user's choosing, of perf itself. The name is without the
+ * group where that is the recorder's own. Of page faults the best source is used.
+ */
+static void find_other(struct decode *decode, const struct perfdata_info *info,
+		       const struct perfdata_event *event, struct recipe *recipe)
+{
+	const char *colon = event->name ? strchr(event->name, ':') : NULL;
+
+	recipe->name = colon && !strncmp(event->name, "gmt_", 4) ? colon + 1 : event->name;
+	recipe->fault = fault_source_of(event, decode->tracing);
+	if (recipe->fault.source == FAULTS_NONE ||
+	    recipe->fault.source < fault_source_best(info, decode->tracing))
+		return;
+	recipe->kind = EVENT_FAULT;
+	if (!recipe->fault.in_sample)
+		recipe->min_len = recipe->fault.field.offset + recipe->fault.field.size;
+}
+
+/* The recorder's own probes; what a user asked for lies in groups that end in "_x". */
+static bool is_plan_group(const char *system)
+{
+	size_t len = strlen(system);
+
+	return !strncmp(system, "gmt_", 4) && (len < 6 || strcmp(system + len - 2, "_x"));
+}
+
 static void find_recipe(struct decode *decode, const struct perfdata_info *info,
 			const struct perfdata_event *event, struct recipe *recipe)
 {
@@ -209,21 +242,28 @@ static void find_recipe(struct decode *decode, const struct perfdata_info *info,
 		recipe->is_note = !event->name || !strcmp(event->name, NOTE_EVENT_NAME);
 		return;
 	}
-	if (event->attr.type != PERF_TYPE_TRACEPOINT)
-		return;
 	parse_tracing_data(decode, info);
+	if (event->attr.type != PERF_TYPE_TRACEPOINT) {
+		/* The dummy event is there for what is no sample. */
+		if (event->attr.type != PERF_TYPE_SOFTWARE ||
+		    event->attr.config != PERF_COUNT_SW_DUMMY)
+			find_other(decode, info, event, recipe);
+		return;
+	}
 	if (!decode->tracing ||
 	    !tracing_data_event(decode->tracing, event->attr.config, &system, &name)) {
 		recipe->no_format = true;
 		return;
 	}
-	if (!strncmp(system, "gmt_", 4))
+	if (is_plan_group(system))
 		find_own_probe(recipe, decode->tracing, event->attr.config, name);
 	else if (!strcmp(system, "syscalls"))
 		find_syscall(recipe, decode->tracing, event->attr.config, name);
-	else if (decode->foreign &&
-		 tracing_data_field(decode->tracing, event->attr.config, "__probe_ip", &ip) &&
-		 ip.size == sizeof(uint64_t)) {
+	if (recipe->kind == EVENT_OTHER && !is_plan_group(system))
+		find_other(decode, info, event, recipe);
+	if (recipe->kind == EVENT_OTHER && strncmp(system, "gmt_", 4) && decode->foreign &&
+	    tracing_data_field(decode->tracing, event->attr.config, "__probe_ip", &ip) &&
+	    ip.size == sizeof(uint64_t)) {
 		recipe->foreign = event;
 		recipe->ip_offset = ip.offset;
 	}
@@ -413,6 +453,29 @@ static void decode_note(struct decode *decode, const struct perfdata_sample *sam
 	event->note = decode->note;
 }
 
+static void decode_fault(struct decode *decode, const struct recipe *recipe,
+			 const struct perfdata_sample *sample, struct event *event)
+{
+	const struct load load = {.offset = recipe->fault.field.offset, .size = 8};
+
+	event->fault.address =
+		recipe->fault.in_sample
+			? sample->addr
+			: load_value(&load, sample->raw, perfdata_info(decode->file)->swapped);
+	event->fault.weight = sample->period ? sample->period : 1;
+	if (event->fault.weight > MAX_WEIGHT)
+		event->fault.weight = MAX_WEIGHT;
+	event->fault.is_major = recipe->fault.is_major;
+	event->fault.page_size = decode->tracing ? tracing_data_page_size(decode->tracing) : 0;
+	use_callchain(sample, event);
+	/* Without a call chain the place itself, where it is the program's. */
+	if (!event->n_stack && sample->ip && sample->ip >> 63 == 0) {
+		decode->place = sample->ip;
+		event->stack = &decode->place;
+		event->n_stack = 1;
+	}
+}
+
 static void decode_sample(struct decode *decode, const struct perf_event_header *header,
 			  struct event *event)
 {
@@ -437,14 +500,21 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 		identify(decode, recipe, &sample);
 	if (recipe->no_format)
 		decode->stats.no_format++;
+	if (recipe->kind == EVENT_OTHER || recipe->kind == EVENT_FAULT)
+		event->name = recipe->name;
 	if (recipe->kind == EVENT_OTHER)
 		return;
-	if (!sample.raw || sample.raw_len < recipe->min_len) {
+	if (!(recipe->kind == EVENT_FAULT && recipe->fault.in_sample) &&
+	    (!sample.raw || sample.raw_len < recipe->min_len)) {
 		decode->stats.malformed++;
 		return;
 	}
 	event->kind = recipe->kind;
 	event->has = recipe->has;
+	if (recipe->kind == EVENT_FAULT) {
+		decode_fault(decode, recipe, &sample, event);
+		return;
+	}
 	if (recipe->kind == EVENT_SYSCALL_ENTER || recipe->kind == EVENT_SYSCALL_EXIT) {
 		event->syscall.call = recipe->call;
 		for (uint32_t i = 0; i < recipe->n_loads; i++)
@@ -478,6 +548,7 @@ void decode_record(struct decode *decode, const struct read_record *record, stru
 	event->has = 0;
 	event->time = record->time;
 	event->pid = event->tid = event->cpu = 0;
+	event->name = NULL;
 	event->stack = NULL;
 	event->n_stack = 0;
 	event->stack_from_bucket = false;

@@ -26,6 +26,7 @@ enum event_kind {
 	EVENT_CGO_CALL, /* Go calls C */
 	EVENT_SYSCALL_ENTER,
 	EVENT_SYSCALL_EXIT,
+	EVENT_FAULT, /* a page fault */
 	EVENT_COMM,
 	EVENT_EXEC, /* a COMM that an exec caused */
 	EVENT_FORK,
@@ -112,6 +113,7 @@ struct event {
 	const void *stack;	 /* of births, also of goroutines, and of calls: u64 each, maybe
 				    unaligned; innermost first */
 	struct event_go go;	 /* of EVENT_NATIVE_RETURN */
+	const char *name;	 /* of an event that is counted under its name; else NULL */
 	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */
 	uint64_t v[FIELD_COUNT]; /* probes: by event_field */
 	union {
@@ -120,6 +122,12 @@ struct event {
 			uint64_t args[6]; /* enter: as the kernel names them, in order */
 			int64_t result;	  /* exit */
 		} syscall;
+		struct {
+			uint64_t address;
+			uint64_t weight;    /* so many faults it stands for */
+			uint32_t page_size; /* 0 unknown */
+			bool is_major;
+		} fault;
 		struct {
 			const char *comm;
 		} comm;

@@ -95,6 +95,13 @@ void model_free(struct model *model)
 	free(model->cycles);
 	free(model->rss);
 	free(model->shares);
+	for (size_t i = 0; i < model->n_faults; i++)
+		free(model->faults[i].slots);
+	free(model->faults);
+	free(model->fault_sites);
+	for (size_t i = 0; i < model->n_others; i++)
+		free(model->others[i].name);
+	free(model->others);
 	free(model->maps);
 	free(model->checks);
 	for (size_t i = 0; i < model->n_texts; i++)
@@ -225,6 +232,13 @@ const struct symtab_frame *model_site_frame(const struct model *model, const str
 		}
 	}
 	return nameless ? nameless : model_frame(model, site, 0);
+}
+
+const struct symtab_frame *model_fault_frame(const struct model *model,
+					     const struct fault_site *site)
+{
+	return model_site_frame(model,
+				&(struct site){.process = site->process, .stack = site->stack});
 }
 
 const char *verdict_name(enum verdict verdict)

@@ -101,6 +101,46 @@ struct site {
 	uint64_t starts; /* SITE_GOROUTINE: the function that is started, its address; else 0 */
 	/* SITE_GOROUTINE: sampled heap that its goroutines allocated which never ended. */
 	double held_est_bytes;
+	/* SITE_HEAP, where page faults were recorded: sampled objects in memory all of whose faults
+	 * are known, and what of these was surely not touched before their end or the trace's. */
+	uint64_t paged_objects, untouched_objects; /* untouched_objects: in no page */
+	double paged_est_bytes, untouched_est_bytes;
+};
+
+#define MODEL_FAULT_SLOTS 256 /* stretches of time; more are merged two by two */
+
+/* Page faults of one owner's memory. */
+struct fault_tally {
+	uint64_t faults, major;
+	uint64_t first_bytes; /* of the pages that were touched for the first time */
+};
+
+/* The same from one call stack. */
+struct fault_site {
+	uint32_t process;
+	uint32_t stack; /* index into model.stacks; UINT32_MAX: without one, or of all the rest */
+	enum memory_owner owner;
+	struct fault_tally tally;
+};
+
+/* The page faults of one process. */
+struct fault_account {
+	uint32_t process;
+	uint32_t page_size;
+	bool is_sampled; /* some stood for several: figures are estimates */
+	struct fault_tally total, owners[OWNER_COUNT];
+	uint64_t resident_bytes; /* of the pages that were touched, what was mapped at the end */
+	/* First touches by time: slot i begins at base + i * width; `n_slots` of them. */
+	uint64_t base, width;
+	size_t n_slots;
+	uint64_t (*slots)[OWNER_COUNT]; /* bytes */
+};
+
+/* An event that is of no use here but was recorded: of the user's choosing, or perf's. */
+struct other_event {
+	char *name;
+	uint64_t count;
+	uint64_t first, last; /* times; 0: the samples have none */
 };
 
 /* One GC cycle of one process, from the probes. 0 where unknown. */
@@ -338,6 +378,12 @@ struct model {
 	size_t n_rss, cap_rss;
 	struct mapped_share *shares;
 	size_t n_shares, cap_shares;
+	struct fault_account *faults; /* by process, those that have any */
+	size_t n_faults, cap_faults;
+	struct fault_site *fault_sites; /* most first touches first */
+	size_t n_fault_sites, cap_fault_sites;
+	struct other_event *others;
+	size_t n_others, cap_others;
 	struct map_point *maps;
 	size_t n_maps, cap_maps;
 	struct table_check *checks;
@@ -385,6 +431,9 @@ const struct symtab_frame *model_frames(const struct model *model, const struct 
 const struct symtab_frame *model_started(const struct model *model, const struct site *site);
 /* The frame that names a site: the innermost that is not the runtime's own. */
 const struct symtab_frame *model_site_frame(const struct model *model, const struct site *site);
+/* The same of where page faults came from. */
+const struct symtab_frame *model_fault_frame(const struct model *model,
+					     const struct fault_site *site);
 const char *verdict_name(enum verdict verdict);
 /* "go-heap", "goroutine", "native", "mapping", "thread". */
 const char *site_kind_name(enum site_kind kind);

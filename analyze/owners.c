@@ -12,8 +12,9 @@
 #define ARENA	  ((uint64_t)64 << 20)
 
 /*
- * Where the heap begins without a reading: 0x00c0 in the upper half of 40 bits on amd64, 0x0040
- * elsewhere (runtime/malloc.go, mallocinit; up to 1.25, later versions choose by chance).
+ * Where the heap begins before a reading has found it: 0x00c0 in the upper half of 40 bits on
+ * amd64, 0x0040 elsewhere (runtime/malloc.go, mallocinit; up to 1.25, later versions choose by
+ * chance).
  */
 #define FIRST_HINT	0xc000000000u
 #define FIRST_HINT_SIZE ((uint64_t)1 << 36)
@@ -165,7 +166,7 @@ static bool is_near_heap(const struct owners *owners, uint64_t address)
 	if (owners->heap_start)
 		return address >= (owners->heap_start & ~(ARENA - 1)) &&
 		       address < owners->heap_end + NEAR_HEAP;
-	return !owners->readings && address - FIRST_HINT < FIRST_HINT_SIZE;
+	return address - FIRST_HINT < FIRST_HINT_SIZE;
 }
 
 struct owners_place owners_find(const struct owners *owners, uint64_t address)

@@ -351,6 +351,7 @@ struct error *report_json(FILE *out, const struct findings *findings)
 	put_rss(&report);
 	put_mappings(&report);
 	report_json_executions(&report);
+	report_json_faults(&report);
 	report_json_witnesses(&report);
 	json_end(&report.json);
 	if (fflush(out) || ferror(out))

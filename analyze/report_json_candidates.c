@@ -162,7 +162,7 @@ static void put_frames(struct json_report *report, const struct site *site)
 	json_end(json);
 }
 
-static void put_site(struct json_report *report, const struct site *site)
+void report_json_site(struct json_report *report, const struct site *site)
 {
 	const struct symtab_frame *started = model_started(report->model, site);
 	struct json *json = &report->json;
@@ -241,7 +241,7 @@ static void put_candidate(struct json_report *report, size_t index)
 	json_string(json, "verdict", verdict_id(candidate->verdict));
 	json_number(json, "confidence", candidate->confidence);
 	report_json_index(report, "process", site->process, model->n_processes);
-	put_site(report, site);
+	report_json_site(report, site);
 	put_judgement(report, candidate);
 	put_counts(report, site);
 	put_ages(report, "deaths_by_age", site->died_at_age);

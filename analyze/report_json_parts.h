@@ -23,6 +23,8 @@ void report_json_frame(struct json_report *report, const struct symtab_frame *fr
 
 /* "owners" and "go" of a reading; null where nobody looked. */
 void report_json_owners(struct json_report *report, const struct rss_point *point);
+/* site and frames of an allocation site, as members of the object that is open. */
+void report_json_site(struct json_report *report, const struct site *site);
 
 /* The members of the whole, by the file they are in. */
 void report_json_candidates(struct json_report *report);
@@ -30,6 +32,8 @@ void report_json_gc(struct json_report *report);
 void report_json_memory(struct json_report *report);
 void report_json_executions(struct json_report *report);
 void report_json_witnesses(struct json_report *report);
+/* faults and other_events */
+void report_json_faults(struct json_report *report);
 /* metrics, gates and comparison */
 void report_json_gates(struct json_report *report);
 

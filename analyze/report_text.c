@@ -315,6 +315,7 @@ struct error *report_text(FILE *out, const struct model *model,
 	report_executions(&report);
 	report_candidates(&report);
 	report_hot_spots(&report);
+	report_faults(&report);
 	report_trust(&report);
 	free(report.births);
 	free(report.order);

@@ -31,8 +31,8 @@ static const char *verdict_style(const struct report *report, enum verdict verdi
 
 /* Function, then file and line, in `width` columns: what is too wide is shortened, the line never.
  * The function takes `column` columns where it can. */
-static void put_frame(const struct report *report, const struct symtab_frame *frame, size_t width,
-		      size_t column)
+void report_frame_on(const struct report *report, const struct symtab_frame *frame, size_t width,
+		     size_t column)
 {
 	char *place = report_place(frame, width * 2 / 5), *name;
 	size_t taken = units_columns(place) ? units_columns(place) + 2 : 0;
@@ -54,7 +54,7 @@ void report_frame(const struct report *report, const struct symtab_frame *frame,
 		  size_t column)
 {
 	fprintf(report->out, "%*s", (int)indent, "");
-	put_frame(report, frame, report->options.width - indent, column);
+	report_frame_on(report, frame, report->options.width - indent, column);
 }
 
 static bool is_runtime(const struct symtab_frame *frame)
@@ -210,7 +210,7 @@ static void print_started(const struct report *report, const struct site *site)
 	if (!frame)
 		return;
 	fputs("     starts ", report->out);
-	put_frame(report, frame, report->options.width - strlen("     starts "), 0);
+	report_frame_on(report, frame, report->options.width - strlen("     starts "), 0);
 }
 
 static void print_suspect(const struct report *report, size_t rank,
@@ -254,7 +254,7 @@ static void print_brief(const struct report *report, size_t rank, const struct c
 				? live_columns - (int)units_columns(live)
 				: 1,
 			"");
-		put_frame(report, frame, width - used, 0);
+		report_frame_on(report, frame, width - used, 0);
 	} else {
 		fputc('\n', report->out);
 		report_frame(report, frame, 5, 0);

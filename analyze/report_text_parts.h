@@ -45,7 +45,13 @@ void report_timelines(const struct report *report);
 void report_memory(const struct report *report);
 void report_executions(const struct report *report);
 void report_candidates(const struct report *report);
+/* Page faults, and events of no use here, where there are any. */
+void report_faults(const struct report *report);
 void report_trust(const struct report *report);
+
+/* A frame in at most width columns and a newline: its function, and from `column` on its place. */
+void report_frame_on(const struct report *report, const struct symtab_frame *frame, size_t width,
+		     size_t column);
 
 /* "pkg/file.go:118" in at most width columns where it can be: the path loses its beginning, the
  * line is kept whole. "" where the file is not known. Owned by the caller. */

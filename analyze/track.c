@@ -183,6 +183,9 @@ static void track_counted(struct track *track, const struct event *event)
 	case EVENT_SYSCALL_EXIT:
 		track_syscall_exit(track, event);
 		break;
+	case EVENT_FAULT:
+		track_fault(track, event);
+		break;
 	case EVENT_LOST:
 		track->model->lost_events += event->lost.count;
 		track->model->lost_records++;
@@ -233,6 +236,8 @@ void track_event(struct track *track, const struct event *event)
 			model->last_time = event->time;
 	}
 	model->events++;
+	if (event->name)
+		track_other(track, event);
 	track_counted(track, event);
 }
 
@@ -301,6 +306,7 @@ void track_finish(struct track *track)
 	if (track->model->snapshots)
 		snapshots_finish(track->model->snapshots, track->model->last_time);
 	drop_empty_sites(track);
+	track_order_faults(track);
 	give_stacks(track);
 }
 
@@ -323,6 +329,7 @@ void track_free(struct track *track)
 		map_free(&track->site_of[kind]);
 		map_free(&track->site_from[kind]);
 	}
+	map_free(&track->fault_site_of);
 	map_free(&track->share_of);
 	map_free(&track->runtime_made);
 	stackset_free(&track->stacks);

@@ -83,8 +83,8 @@ static void count_birth(struct track *track, struct life *life, const struct buc
 }
 
 /* An object's life ends in the cycle in which the sweeper, or its successor, was seen. */
-static void count_death(struct track *track, struct life *life, uint32_t index, uint64_t time,
-			uint32_t cycle)
+static void count_death(struct track *track, struct life *life, uint64_t address, uint32_t index,
+			uint64_t time, uint32_t cycle)
 {
 	struct object *object = &life->objects[index];
 	struct bucket *bucket = &life->buckets[object->bucket];
@@ -96,6 +96,7 @@ static void count_death(struct track *track, struct life *life, uint32_t index, 
 	add_tally(&site->died[epoch], bucket->est_bytes);
 	site->died_at_age[age_index(cycle > object->cycle ? cycle - object->cycle : 0)]++;
 	track_generation(track, life, bucket->site, object->cycle, -1);
+	track_object_pages(life, site, address, bucket->size, bucket->est_bytes);
 	if (track_snapshots(track))
 		snapshots_death(track_snapshots(track), bucket->site, time, cycle, bucket->size,
 				true);
@@ -125,7 +126,7 @@ void track_birth(struct track *track, const struct event *event)
 		return;
 	} else {
 		/* It was freed, or its memory would not have been given out again. */
-		count_death(track, life, (uint32_t)*at, event->time, cycle);
+		count_death(track, life, event->v[FIELD_P], (uint32_t)*at, event->time, cycle);
 		track->model->lost_deaths++;
 	}
 	life->objects[*at] = (struct object){
@@ -198,7 +199,7 @@ void track_death(struct track *track, const struct event *event)
 		count_unmatched(track, life, event, cycle);
 		return;
 	}
-	count_death(track, life, (uint32_t)index, event->time, cycle);
+	count_death(track, life, event->v[FIELD_P], (uint32_t)index, event->time, cycle);
 	free_object(life, (uint32_t)index);
 	if (event->v[FIELD_B] &&
 	    life->buckets[life->objects[index].bucket].address != event->v[FIELD_B]) {
@@ -212,13 +213,15 @@ void track_death(struct track *track, const struct event *event)
 
 /* ---- The end ---------------------------------------------------------------------------- */
 
-static void count_survivor(struct track *track, struct life *life, const struct object *object)
+static void count_survivor(struct track *track, struct life *life, uint64_t address,
+			   const struct object *object)
 {
 	const struct bucket *bucket = &life->buckets[object->bucket];
 	struct site *site = &track->model->sites[bucket->site];
 	double weight = bucket->est_bytes, size = (double)bucket->size;
 	uint32_t goroutine;
 
+	track_object_pages(life, site, address, bucket->size, weight);
 	site->live++;
 	site->live_sampled_bytes += bucket->size;
 	site->est_live_bytes += weight;
@@ -253,8 +256,9 @@ void track_finish_life(struct track *track, struct life *life)
 	if (process->n_epochs)
 		process->epochs[process->n_epochs - 1].last_cycle = life->cycle;
 	track_finish_sites(track, life);
+	track_finish_faults(track, life);
 	while (map_next(&life->live, &position, &address, &index))
-		count_survivor(track, life, &life->objects[index]);
+		count_survivor(track, life, address, &life->objects[index]);
 	track_finish_threads(track, life);
 	track_finish_objects(track, life);
 	map_free(&life->live);
@@ -267,6 +271,7 @@ void track_finish_life(struct track *track, struct life *life)
 	free(life->mapped.items);
 	free(life->accessible.items);
 	owners_free(&life->owners);
+	pages_free(&life->pages);
 	free(life->seed);
 	free(life->pieces);
 	free(life->thread_ends);

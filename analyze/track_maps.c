@@ -8,8 +8,6 @@
 
 /* Above these neighbours are merged. */
 #define MAX_POINTS ((size_t)1 << 16)
-/* Linux's own limit is 65,530 (vm.max_map_count): what is above it was not seen to go. */
-#define MAX_RANGES ((size_t)1 << 18)
 #define PAGE	   4096u
 
 /* From include/uapi/asm-generic/mman.h and linux/mman.h: the target's, which is always Linux. */
@@ -17,6 +15,8 @@
 #define TARGET_MREMAP_DONTUNMAP 4u
 #define TARGET_MAP_SHARED	1u /* MAP_SHARED_VALIDATE has the bit too */
 #define TARGET_MAP_ANONYMOUS	0x20u
+#define TARGET_MAP_LOCKED	0x2000u
+#define TARGET_MAP_POPULATE	0x8000u
 enum {
 	TARGET_MADV_DONTNEED = 4,
 	TARGET_MADV_FREE = 8,
@@ -24,77 +24,6 @@ enum {
 	TARGET_MADV_PAGEOUT = 21,
 	TARGET_MADV_DONTNEED_LOCKED = 24,
 };
-
-/* ---- Address ranges --------------------------------------------------------------------- */
-
-/* The first range that ends behind address. */
-static size_t first_behind(const struct ranges *ranges, uint64_t address)
-{
-	size_t low = 0, high = ranges->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (ranges->items[middle].end > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
-}
-
-/* Replaces n ranges from `at` on by up to two. */
-static void splice(struct ranges *ranges, size_t at, size_t n, const struct range *by, size_t n_by)
-{
-	size_t rest = ranges->n - at - n;
-
-	xgrow(ranges->items, ranges->cap, ranges->n + n_by);
-	memmove(&ranges->items[at + n_by], &ranges->items[at + n], rest * sizeof(*ranges->items));
-	memcpy(&ranges->items[at], by, n_by * sizeof(*by));
-	ranges->n = at + n_by + rest;
-}
-
-/* Takes a range out; returns how many bytes of it were there. */
-static uint64_t remove_range(struct ranges *ranges, struct range gone)
-{
-	size_t at = first_behind(ranges, gone.start), n = 0, n_left = 0;
-	struct range left[2];
-	uint64_t removed = 0;
-
-	for (; at + n < ranges->n && ranges->items[at + n].start < gone.end; n++) {
-		struct range range = ranges->items[at + n];
-
-		if (range.start < gone.start)
-			left[n_left++] = (struct range){range.start, gone.start};
-		if (range.end > gone.end)
-			left[n_left++] = (struct range){gone.end, range.end};
-		removed += (range.end < gone.end ? range.end : gone.end) -
-			   (range.start > gone.start ? range.start : gone.start);
-	}
-	if (n)
-		splice(ranges, at, n, left, n_left);
-	return removed;
-}
-
-/* Puts a range in; returns how many bytes of it were not there before. */
-static uint64_t add_range(struct ranges *ranges, struct range range)
-{
-	uint64_t added = range.end - range.start - remove_range(ranges, range);
-	size_t at, n = 0;
-
-	if (ranges->n >= MAX_RANGES)
-		return added;
-	/* Neighbours that touch become one. */
-	at = first_behind(ranges, range.start);
-	if (at && ranges->items[at - 1].end == range.start) {
-		range.start = ranges->items[--at].start;
-		n++;
-	}
-	if (at + n < ranges->n && ranges->items[at + n].start == range.end)
-		range.end = ranges->items[at + n++].end;
-	splice(ranges, at, n, &range, 1);
-	return added;
-}
 
 /* ---- Series ----------------------------------------------------------------------------- */
 
@@ -221,12 +150,24 @@ static int64_t mapped(struct track *track, struct life *life, uint64_t time, uin
 	how.start = range.start;
 	how.end = range.end;
 	owners_mapped(&life->owners, &how);
-	add_range(&life->mapped, range);
+	pages_mapped(&life->pages, range, false);
+	ranges_add(&life->mapped, range);
 	track_mapping_gone(track, life, range, time);
 	if (is_accessible)
 		track_mapping_made(track, life, range, how.stack, time);
-	return is_accessible ? (int64_t)add_range(&life->accessible, range)
-			     : -(int64_t)remove_range(&life->accessible, range);
+	return is_accessible ? (int64_t)ranges_add(&life->accessible, range)
+			     : -(int64_t)ranges_remove(&life->accessible, range);
+}
+
+/* Anonymous memory of one process alone begins empty, unless the call fills it. */
+static void mapped_empty(struct life *life, uint64_t start, uint64_t len, uint64_t flags)
+{
+	struct range range;
+
+	if (flags & TARGET_MAP_ANONYMOUS &&
+	    !(flags & (TARGET_MAP_SHARED | TARGET_MAP_POPULATE | TARGET_MAP_LOCKED)) &&
+	    page_range(start, len, &range))
+		pages_mapped(&life->pages, range, true);
 }
 
 static int64_t unmapped(struct track *track, struct life *life, uint64_t time, uint64_t start,
@@ -238,8 +179,9 @@ static int64_t unmapped(struct track *track, struct life *life, uint64_t time, u
 	if (!page_range(start, len, &range))
 		return 0;
 	owners_unmapped(&life->owners, range.start, range.end);
-	known = remove_range(&life->mapped, range);
-	accessible = remove_range(&life->accessible, range);
+	pages_unmapped(&life->pages, range);
+	known = ranges_remove(&life->mapped, range);
+	accessible = ranges_remove(&life->accessible, range);
 	track_mapping_gone(track, life, range, time);
 	/* What is not known to have been mapped was so before the recording began. */
 	if (!life_process(track, life)->attached)
@@ -254,8 +196,13 @@ static int64_t unmapped(struct track *track, struct life *life, uint64_t time, u
 static int64_t moved_brk(struct life *life, uint64_t result)
 {
 	uint64_t before = life->brk;
+	struct range range;
 
 	life->brk = result;
+	if (before && before < result && page_range(before + PAGE - 1, result - before, &range))
+		pages_mapped(&life->pages, range, true);
+	else if (before > result && page_range(result + PAGE - 1, before - result, &range))
+		pages_unmapped(&life->pages, range);
 	owners_brk(&life->owners, result);
 	return before ? (int64_t)(result - before) : 0;
 }
@@ -264,9 +211,17 @@ static int64_t moved_brk(struct life *life, uint64_t result)
  * The advice that takes pages away at once, or as soon as somebody needs them. Counted when it is
  * given, since its exit is recorded only where it failed: then it is taken back, with sign -1.
  */
-static void advised(struct process *process, const uint64_t *args, int sign)
+static void advised(struct process *process, struct life *life, const uint64_t *args, int sign)
 {
 	struct range range;
+	bool is_range = page_range(args[0], args[1], &range);
+
+	if (is_range && sign < 0)
+		pages_forget(&life->pages, range);
+	/* What is only marked as free, or written out, has its contents still. */
+	else if (is_range && (args[2] == TARGET_MADV_DONTNEED || args[2] == TARGET_MADV_REMOVE ||
+			      args[2] == TARGET_MADV_DONTNEED_LOCKED))
+		pages_released(&life->pages, range);
 
 	switch (args[2]) {
 	case TARGET_MADV_DONTNEED:
@@ -275,7 +230,7 @@ static void advised(struct process *process, const uint64_t *args, int sign)
 	case TARGET_MADV_PAGEOUT:
 	case TARGET_MADV_DONTNEED_LOCKED:
 		process->madvise_calls += (uint64_t)(int64_t)sign;
-		if (page_range(args[0], args[1], &range))
+		if (is_range)
 			process->released += (range.end - range.start) * (uint64_t)(int64_t)sign;
 	}
 }
@@ -290,7 +245,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 
 	if (result < 0 && result >= -4095) {
 		if (enter->call == SYSCALL_MADVISE)
-			advised(process, args, -1);
+			advised(process, life, args, -1);
 		return;
 	}
 	switch (enter->call) {
@@ -300,6 +255,7 @@ static void apply(struct track *track, struct life *life, const struct pending_s
 		how.is_shared = args[3] & TARGET_MAP_SHARED;
 		delta = mapped(track, life, event->time, (uint64_t)result, args[1],
 			       args[2] != TARGET_PROT_NONE, how);
+		mapped_empty(life, (uint64_t)result, args[1], args[3]);
 		break;
 	case SYSCALL_MUNMAP:
 		process->munmap_calls++;
@@ -339,9 +295,11 @@ void track_syscall_enter(struct track *track, const struct event *event)
 		event->n_stack ? stackset_intern(&track->stacks, event->stack, event->n_stack)
 			       : NONE;
 	memcpy(track->pending[*at].args, event->syscall.args, sizeof(event->syscall.args));
-	if (event->syscall.call == SYSCALL_MADVISE)
-		advised(life_process(track, track_life(track, event->pid, event->time)),
-			event->syscall.args, 1);
+	if (event->syscall.call == SYSCALL_MADVISE) {
+		struct life *life = track_life(track, event->pid, event->time);
+
+		advised(life_process(track, life), life, event->syscall.args, 1);
+	}
 }
 
 uint32_t track_clone_stack(const struct track *track, uint32_t tid)

@@ -37,17 +37,16 @@ static struct mapped_share *share_at(struct division *d, enum memory_owner owner
 	return &model->shares[*at];
 }
 
-static bool is_runtime(struct division *d, uint32_t stack)
+bool track_runtime_made(struct track *track, const struct life *life, uint32_t stack)
 {
-	uint64_t key = (uint64_t)stack << 32 | d->life->process;
 	bool fresh;
-	uint64_t *at = map_put(&d->track->runtime_made, key, &fresh);
+	uint64_t *at = map_put(&track->runtime_made, track_pair(stack, life->process), &fresh);
 
 	if (fresh) {
 		uint32_t n;
-		const uint64_t *pcs = stackset_pcs(&d->track->stacks, stack, &n);
+		const uint64_t *pcs = stackset_pcs(&track->stacks, stack, &n);
 
-		*at = owners_is_runtime(d->track->model, d->life->process, pcs, n);
+		*at = owners_is_runtime(track->model, life->process, pcs, n);
 	}
 	return *at != 0;
 }
@@ -57,7 +56,8 @@ static void add_share(void *context, enum memory_owner owner, uint32_t stack, do
 	struct division *d = context;
 	struct mapped_share *share;
 
-	if (owner == OWNER_ANON && stack != OWNERS_NO_STACK && is_runtime(d, stack)) {
+	if (owner == OWNER_ANON && stack != OWNERS_NO_STACK &&
+	    track_runtime_made(d->track, d->life, stack)) {
 		d->runtime_seen += bytes;
 		owner = OWNER_GO_RUNTIME;
 	} else if (owner == OWNER_ANON && stack != OWNERS_NO_STACK) {
@@ -148,6 +148,7 @@ void track_owners_note(struct track *track, uint64_t time, const struct note_own
 	};
 
 	owners_reading(&life->owners, note);
+	track_find_owners(track, life);
 	if (!counted)
 		return;
 	for (size_t i = 0; i < OWNER_COUNT; i++)

@@ -93,6 +93,7 @@ static struct life *begin_life(struct track *track, struct pid_entry *entry, uin
 		.process = (uint32_t)model->n_processes,
 		.pid = entry->pid,
 		.gctrace_text = NONE,
+		.faults = NONE,
 		.go_minor = -1,
 		.special_kind = -1,
 		.width = 1,

@@ -359,6 +359,10 @@ static void add_counts(struct site *to, const struct site *from)
 	to->est_births_bytes += from->est_births_bytes;
 	to->near_births += from->near_births;
 	to->near_est_bytes += from->near_est_bytes;
+	to->paged_objects += from->paged_objects;
+	to->untouched_objects += from->untouched_objects;
+	to->paged_est_bytes += from->paged_est_bytes;
+	to->untouched_est_bytes += from->untouched_est_bytes;
 	if (from->min_size && (!to->min_size || from->min_size < to->min_size))
 		to->min_size = from->min_size;
 	if (from->max_size > to->max_size)

@@ -6,6 +6,8 @@
 #include "analyze/event.h"
 #include "analyze/model.h"
 #include "analyze/owners.h"
+#include "analyze/pages.h"
+#include "analyze/ranges.h"
 #include "analyze/snapshots.h"
 #include "analyze/tablecheck.h"
 #include "analyze/track.h"
@@ -30,14 +32,6 @@ struct object {
 	uint64_t time;
 	uint32_t bucket, cycle;
 	uint32_t tid, goid; /* of its birth, to know a repeated event by */
-};
-
-/* Stretches of address space, in order, apart from one another. */
-struct ranges {
-	struct range {
-		uint64_t start, end;
-	} * items;
-	size_t n, cap;
 };
 
 /* An object that is alive, of a kind other than SITE_HEAP. */
@@ -142,7 +136,11 @@ struct life {
 	struct ranges accessible; /* and of it, not PROT_NONE */
 	uint64_t brk;
 	struct owners owners; /* whose what is mapped is */
-	uint64_t peak_rss;    /* highest of the readings with owners */
+	struct pages pages;   /* what of it was touched */
+	uint32_t faults;      /* index into model.faults; NONE */
+	struct unowned_fault *unowned;
+	size_t n_unowned, cap_unowned;
+	uint64_t peak_rss; /* highest of the readings with owners */
 };
 
 /* What is kept beside model.sites[i] while counting. */
@@ -176,6 +174,13 @@ struct pending_syscall {
 	uint32_t stack; /* NONE */
 };
 
+/* A fault in memory of which it is not known yet whose it is. */
+struct unowned_fault {
+	uint64_t address, time;
+	uint32_t site; /* index into model.fault_sites */
+	struct fault_tally tally;
+};
+
 struct track {
 	struct model *model;
 	struct track_options options;
@@ -201,7 +206,10 @@ struct track {
 	size_t n_free_pending, cap_free_pending;
 	struct map pending_of; /* tid -> index into pending */
 
-	struct map share_of;	 /* (process, owner, stack) -> index into model.shares */
+	struct map share_of;	  /* (process, owner, stack) -> index into model.shares */
+	struct map fault_site_of; /* (process, owner, stack) -> index into model.fault_sites */
+	const char *other_name;	  /* counted last, and its index in model.others */
+	size_t other;
 	struct map runtime_made; /* (process, stack) -> whether the runtime mapped it */
 	struct track_part {
 		uint64_t recording;
@@ -350,6 +358,23 @@ void track_add_rss(struct track *track, const struct rss_point *point);
 void track_owners_note(struct track *track, uint64_t time, const struct note_owners *note,
 		       bool counted);
 void track_limits_note(struct track *track, uint64_t time, const struct note_limits *note);
+
+/* Whether the Go runtime itself asked for what a mapping call with this stack made. */
+bool track_runtime_made(struct track *track, const struct life *life, uint32_t stack);
+
+/* ---- track_faults.c ---- */
+
+/* Counts an event by its name. */
+void track_other(struct track *track, const struct event *event);
+void track_fault(struct track *track, const struct event *event);
+/* Faults in memory whose owner was not known may have one by now. */
+void track_find_owners(struct track *track, struct life *life);
+/* What of an object that is no more, or of which no more is known, was touched. */
+void track_object_pages(const struct life *life, struct site *site, uint64_t address, uint64_t size,
+			double est_bytes);
+void track_finish_faults(struct track *track, struct life *life);
+/* Orders the sites, when all lives are finished. */
+void track_order_faults(struct track *track);
 
 /* What heap dumps are compared with, or NULL: the counters do not tell of GC cycles. */
 static inline struct snapshots *track_snapshots(const struct track *track)

@@ -36,6 +36,7 @@ struct tracing_data {
 	size_t n_events, cap_events;
 	char **systems;
 	size_t n_systems, cap_systems;
+	uint32_t page_size;
 };
 
 /* ---- One format ------------------------------------------------------------------------- */
@@ -181,7 +182,7 @@ struct error *tracing_data_parse(const void *data, size_t len, struct tracing_da
 {
 	struct cursor c = cursor_make(data, len);
 	struct tracing_data *parsed;
-	uint32_t n_ftrace;
+	uint32_t n_ftrace, page_size;
 	bool big_endian;
 
 	*tracing = NULL;
@@ -190,14 +191,15 @@ struct error *tracing_data_parse(const void *data, size_t len, struct tracing_da
 	cursor_cstring(&c); /* version */
 	big_endian = cursor_u8(&c);
 	c.swap = big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
-	cursor_u8(&c);	/* size of a long */
-	cursor_u32(&c); /* page size */
+	cursor_u8(&c); /* size of a long */
+	page_size = cursor_u32(&c);
 	skip_header_file(&c, "header_page");
 	skip_header_file(&c, "header_event");
 	n_ftrace = cursor_u32(&c);
 	for (uint32_t i = 0; i < n_ftrace && !c.failed; i++)
 		cursor_skip(&c, cursor_u64(&c));
 	parsed = xcalloc(1, sizeof(*parsed));
+	parsed->page_size = page_size;
 	parse_systems(parsed, &c);
 	if (c.failed) {
 		tracing_data_free(parsed);
@@ -250,6 +252,11 @@ const char *tracing_data_field_name(const struct tracing_data *tracing, uint64_t
 	const struct event *event = find_event(tracing, id);
 
 	return event && n < event->n_fields ? event->fields[n].name : NULL;
+}
+
+uint32_t tracing_data_page_size(const struct tracing_data *tracing)
+{
+	return tracing->page_size;
 }
 
 void tracing_data_free(struct tracing_data *tracing)

@@ -32,6 +32,8 @@ bool tracing_data_field(const struct tracing_data *tracing, uint64_t id, const c
 			struct tracing_field *field);
 /* The name of its nth field, or NULL behind the last. */
 const char *tracing_data_field_name(const struct tracing_data *tracing, uint64_t id, size_t n);
+/* The page size of the machine that was recorded, as the section says; 0 where it does not. */
+uint32_t tracing_data_page_size(const struct tracing_data *tracing);
 void tracing_data_free(struct tracing_data *tracing);
 
 #endif

@@ -19,6 +19,13 @@
  *
  * Each ARG is a fetch arg of tracefs: "address=%si:x64".
  */
+/*
+ * What --faults is. Both count faults that were dealt with, at any place; "page-faults" also counts
+ * those of the kernel's own probing reads, up to Linux 6.1, which touch nothing (mm_account_fault
+ * in mm/memory.c, do_user_addr_fault in arch/x86/mm/fault.c).
+ */
+#define EXTRA_FAULTS "minor-faults,major-faults"
+
 enum extra_kind { EXTRA_PERF, EXTRA_TRACEPOINT, EXTRA_KPROBE, EXTRA_UPROBE };
 
 struct extra_spec {

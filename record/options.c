@@ -310,7 +310,7 @@ static struct error *parse_option(int opt, struct record_options *options)
 		options->n_dumps++;
 		return NULL;
 	case OPT_FAULTS:
-		return extra_specs_add(&options->extra, "page-faults", false);
+		return extra_specs_add(&options->extra, EXTRA_FAULTS, false);
 	case OPT_KPROBE:
 		return extra_specs_add(&options->extra, optarg, true);
 	case 'e':

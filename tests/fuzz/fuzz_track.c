@@ -104,6 +104,14 @@ static void fill_other(struct event *event, const uint8_t *bytes)
 		event->syscall.args[3] = bytes[7];
 		event->syscall.result = (int64_t)(((uint64_t)bytes[6] << (bytes[3] % 64)) - 1);
 		break;
+	case EVENT_FAULT:
+		event->fault.address = (uint64_t)bytes[4] << (bytes[3] % 64);
+		event->fault.weight = 1 + (bytes[1] & 1);
+		event->fault.page_size = bytes[1] & 2 ? 65536 : 4096;
+		event->name = bytes[1] & 4 ? "one" : "other";
+		event->stack = bytes;
+		event->n_stack = bytes[1] >> 3 & 1;
+		break;
 	default:
 		break;
 	}
@@ -126,8 +134,10 @@ static uint64_t sum(const struct tally *tallies, size_t n)
 
 static void check_site(const struct model *model, const struct site *site)
 {
-	size_t n = model->processes[site->process].n_epochs;
 	uint64_t died = 0, live = 0;
+	size_t n;
+
+	model_site_epochs(model, site, &n);
 
 	check(site->stack < model->n_stacks);
 	check(site->births - site->deaths == site->live);
@@ -145,13 +155,31 @@ static void check_site(const struct model *model, const struct site *site)
 		      (site->generations[n - 1] > 0) == (site->live > 0));
 }
 
+/* Every fault has one owner, one site and one moment. */
+static void check_faults(const struct model *model, const struct fault_account *account)
+{
+	uint64_t owners = 0, sites = 0, first = 0;
+
+	for (size_t o = 0; o < OWNER_COUNT; o++) {
+		owners += account->owners[o].faults;
+		for (size_t i = 0; i < account->n_slots; i++)
+			first += account->slots[i][o];
+	}
+	for (size_t i = 0; i < model->n_fault_sites; i++)
+		if (model->fault_sites[i].process == account->process)
+			sites += model->fault_sites[i].tally.faults;
+	check(owners == account->total.faults && sites == account->total.faults);
+	check(first == account->total.first_bytes);
+	check(account->n_slots <= MODEL_FAULT_SLOTS);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum event_kind kinds[] = {
 		EVENT_BIRTH,	EVENT_BIRTH,	    EVENT_DEATH,	EVENT_DEATH,
 		EVENT_GC_START, EVENT_GC_MARK_TERM, EVENT_GC_END,	EVENT_SYSCALL_ENTER,
 		EVENT_COMM,	EVENT_EXEC,	    EVENT_FORK,		EVENT_EXIT,
-		EVENT_NOTE,	EVENT_NOTE,	    EVENT_SYSCALL_EXIT, EVENT_LOST,
+		EVENT_NOTE,	EVENT_NOTE,	    EVENT_SYSCALL_EXIT, EVENT_FAULT,
 	};
 	struct note_table_entry entries[1];
 	uint64_t births = 0, time = 1000;
@@ -178,11 +206,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	track_finish(track);
 	for (size_t i = 0; i < model.n_sites; i++) {
 		check_site(&model, &model.sites[i]);
-		births += model.sites[i].births;
+		births += model.sites[i].kind == SITE_HEAP ? model.sites[i].births : 0;
 	}
 	check(births == model.births);
 	for (size_t i = 0; i < model.n_processes; i++)
 		check(model.processes[i].n_epochs <= MODEL_MAX_EPOCHS);
+	for (size_t i = 0; i < model.n_faults; i++)
+		check_faults(&model, &model.faults[i]);
 	track_free(track);
 	model_free(&model);
 	return 0;
