@@ -36,7 +36,8 @@ struct recipe {
 	uint64_t has;
 	uint32_t n_loads;
 	struct load loads[MAX_FIELDS];
-	uint32_t min_len; /* of the raw data, for all loads */
+	uint32_t min_len;  /* of the raw data, for all loads */
+	bool by_registers; /* loads are of the sample's registers: offset counts these */
 	uint32_t stack_offset, stack_max;
 };
 
@@ -171,6 +172,46 @@ static void find_own_probe(struct recipe *recipe, const struct tracing_data *tra
 		find_fields(recipe, tracing, id, wanted_native_fields);
 }
 
+/*
+ * A probe that was set through the uprobe PMU: its name tells which register holds what, as in
+ * "gmt_4711_0:birth(p=0,b=1)" (record/probes_pmu.h).
+ */
+static void find_pmu_probe(struct recipe *recipe, const struct perfdata_event *event)
+{
+	const char *at = strchr(event->name, ':'), *open = at ? strchr(at, '(') : NULL;
+	uint64_t mask = event->attr.sample_regs_user;
+	const struct wanted_probe *wanted;
+	char *name;
+
+	if (!open)
+		return;
+	name = xstrndup(at + 1, (size_t)(open - at - 1));
+	wanted = wanted_by_name(name);
+	free(name);
+	if (!wanted)
+		return;
+	recipe->kind = wanted->kind;
+	recipe->by_registers = true;
+	for (size_t f = 0; f < MAX_FIELDS && wanted->fields[f].name; f++) {
+		size_t len = strlen(wanted->fields[f].name);
+
+		for (at = open; at; at = strchr(at + 1, ',')) {
+			unsigned reg;
+
+			if (strncmp(at + 1, wanted->fields[f].name, len) != 0 ||
+			    sscanf(at + 1 + len, "=%u", &reg) != 1 || reg > 63 ||
+			    !(mask >> reg & 1) || recipe->n_loads >= MAX_FIELDS)
+				continue;
+			recipe->loads[recipe->n_loads++] = (struct load){
+				.offset =
+					(uint32_t)__builtin_popcountll(mask & ((1ull << reg) - 1)),
+				.to = (uint8_t)wanted->fields[f].field,
+			};
+			recipe->has |= EVENT_HAS(wanted->fields[f].field);
+		}
+	}
+}
+
 static void find_syscall(struct recipe *recipe, const struct tracing_data *tracing, uint64_t id,
 			 const char *name)
 {
@@ -240,6 +281,11 @@ static void find_recipe(struct decode *decode, const struct perfdata_info *info,
 	    event->attr.config == PERF_COUNT_SW_BPF_OUTPUT) {
 		/* Others may write such events too: where there is a name it must be ours. */
 		recipe->is_note = !event->name || !strcmp(event->name, NOTE_EVENT_NAME);
+		return;
+	}
+	if (event->attr.type != PERF_TYPE_TRACEPOINT && event->name &&
+	    !strncmp(event->name, "gmt_", 4)) {
+		find_pmu_probe(recipe, event);
 		return;
 	}
 	parse_tracing_data(decode, info);
@@ -476,6 +522,21 @@ static void decode_fault(struct decode *decode, const struct recipe *recipe,
 	}
 }
 
+/* Registers that the kernel could not tell make an object without an address, which is none. */
+static void take_registers(const struct recipe *recipe, const struct perfdata_sample *sample,
+			   struct event *event)
+{
+	event->kind = recipe->kind;
+	memset(event->v, 0, sizeof(event->v));
+	if (!sample->user_regs)
+		return;
+	event->has = recipe->has;
+	for (uint32_t i = 0; i < recipe->n_loads; i++)
+		event->v[recipe->loads[i].to] = sample->user_regs[recipe->loads[i].offset];
+	if (recipe->kind == EVENT_BIRTH || recipe->kind == EVENT_GO_CREATE)
+		use_callchain(sample, event);
+}
+
 static void decode_sample(struct decode *decode, const struct perf_event_header *header,
 			  struct event *event)
 {
@@ -504,6 +565,10 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 		event->name = recipe->name;
 	if (recipe->kind == EVENT_OTHER)
 		return;
+	if (recipe->by_registers) {
+		take_registers(recipe, &sample, event);
+		return;
+	}
 	if (!(recipe->kind == EVENT_FAULT && recipe->fault.in_sample) &&
 	    (!sample.raw || sample.raw_len < recipe->min_len)) {
 		decode->stats.malformed++;

@@ -184,13 +184,21 @@ static void show_progress(const struct load *load, const struct input *input, ui
 			      (double)records / 1e6);
 }
 
+/* What the uprobe PMU tells of has its registers behind it: ":birth(p=0,b=1)". */
+static bool is_named(const char *colon, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(colon, name, len) && (!colon[len] || colon[len] == '(');
+}
+
 /* Whether the trace would have an event of either name, had there been one. */
 static bool records(const struct perfdata_info *info, const char *one, const char *other)
 {
 	for (size_t i = 0; i < info->n_events; i++) {
 		const char *colon = info->events[i].name ? strchr(info->events[i].name, ':') : NULL;
 
-		if (colon && (!strcmp(colon, one) || !strcmp(colon, other)))
+		if (colon && (is_named(colon, one) || is_named(colon, other)))
 			return true;
 	}
 	return false;

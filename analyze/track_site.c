@@ -289,12 +289,37 @@ static struct bucket *at_current_rate(struct track *track, struct life *life, ui
 	return &life->buckets[*at];
 }
 
-static void set_size(struct life *life, struct bucket *bucket, uint64_t size)
+static void weigh_tallies(struct tally *tallies, uint32_t n, double est_bytes)
+{
+	for (uint32_t i = 0; tallies && i < n; i++)
+		tallies[i].est_bytes = tallies[i].objects * est_bytes;
+}
+
+/* Births of a bucket whose size was not known then; its site is its own until its stack is. */
+static void weigh_births(struct track *track, const struct bucket *bucket)
+{
+	struct site *site = &track->model->sites[bucket->site];
+	uint32_t cap = track->site_states[bucket->site].cap;
+
+	weigh_tallies(site->born, cap, bucket->est_bytes);
+	weigh_tallies(site->died, cap, bucket->est_bytes);
+	weigh_tallies(site->died_unseen, cap, bucket->est_bytes);
+	site->births_sampled_bytes = site->births * bucket->size;
+	site->deaths_sampled_bytes = site->deaths * bucket->size;
+	site->est_births_bytes = (double)site->births * bucket->est_bytes;
+	site->near_est_bytes = (double)site->near_births * bucket->est_bytes;
+	site->min_size = site->births ? bucket->size : 0;
+	site->max_size = site->min_size;
+}
+
+static void set_size(struct track *track, struct life *life, struct bucket *bucket, uint64_t size)
 {
 	if (bucket->size || !size)
 		return;
 	bucket->size = size;
 	bucket->est_bytes = scaled(size, life->rate);
+	if (bucket->partial)
+		weigh_births(track, bucket);
 }
 
 /* A bucket whose stack is not known has a site of its own, until a note tells. */
@@ -317,7 +342,7 @@ struct bucket *track_bucket(struct track *track, struct life *life, uint64_t add
 				 });
 	}
 	bucket = at_current_rate(track, life, at);
-	set_size(life, bucket, size);
+	set_size(track, life, bucket, size);
 	return bucket;
 }
 

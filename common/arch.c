@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #ifndef EM_LOONGARCH
 #define EM_LOONGARCH 258
@@ -24,6 +25,7 @@ static const struct arch amd64 = {
 	.name = "amd64",
 	.reg_names = {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8", "r9", "r10", "r11",
 		      "r12", "r13", "r14", "r15", [ARCH_FLAGS] = "flags"},
+	.perf_regs = {0, 2, 3, 1, 7, 6, 4, 5, 16, 17, 18, 19, 20, 21, 22, 23, [ARCH_FLAGS] = 9},
 	.reg_args = {0 /* rax */, 3 /* rbx */, 1 /* rcx */, 7 /* rdi */, 6 /* rsi */, 8, 9, 10, 11},
 	.n_reg_args = 9,
 	.reg_abi_since = 17,
@@ -62,6 +64,8 @@ static const struct arch arm64 = {
 		      "x24", "x25", "x26",
 		      "x27", "x28", "x29",
 		      "x30", "sp",  [ARCH_FLAGS] = "pstate"},
+	.perf_regs = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+		      16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31},
 	.reg_args = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
 	.n_reg_args = 16,
 	.reg_abi_since = 18,
@@ -95,6 +99,8 @@ static const struct arch loong64 = {
 	.reg_names = {"r0",  "r1",  "r2",  "r3",  "r4",	 "r5",	"r6",  "r7",  "r8",  "r9",  "r10",
 		      "r11", "r12", "r13", "r14", "r15", "r16", "r17", "r18", "r19", "r20", "r21",
 		      "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29", "r30", "r31"},
+	.perf_regs = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+		      16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31},
 	.reg_args = {4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19},
 	.n_reg_args = 16,
 	.reg_abi_since = 22,
@@ -130,6 +136,16 @@ const struct arch *arch_get(enum go_arch id)
 		break;
 	}
 	return NULL;
+}
+
+int arch_perf_register(const struct arch *arch, const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARCH_MAX_REGS; i++) {
+		if (arch->reg_names[i] && strlen(arch->reg_names[i]) == len &&
+		    !strncmp(arch->reg_names[i], name, len))
+			return i != ARCH_FLAGS || arch->perf_regs[i] ? arch->perf_regs[i] : -1;
+	}
+	return -1;
 }
 
 enum go_abi arch_abi(const struct arch *arch, const struct go_version *version)

@@ -45,7 +45,10 @@ struct arch {
 	enum go_arch id;
 	const char *name;		      /* as GOARCH spells it */
 	const char *reg_names[ARCH_MAX_REGS]; /* tracefs, without the '%'; NULL: none */
-	uint8_t reg_args[ARCH_MAX_REG_ARGS];  /* of the register ABI, in order */
+	/* By index of reg_names: bits of perf's register masks (arch/ARCH/include/uapi/asm/
+	 * perf_regs.h, Linux 6.1; LoongArch: 6.3). */
+	uint8_t perf_regs[ARCH_MAX_REGS];
+	uint8_t reg_args[ARCH_MAX_REG_ARGS]; /* of the register ABI, in order */
 	unsigned n_reg_args;
 	int reg_abi_since;   /* minor version of Go 1 */
 	int sp, fp, link;    /* fp: of Go frames; link, fp: -1 where none */
@@ -74,5 +77,8 @@ enum go_abi arch_abi(const struct arch *arch, const struct go_version *version);
  * there (4.19, or the first with uprobes), so that a breakpoint on it costs one trap.
  */
 bool arch_emulates(const struct arch *arch, enum insn_kind kind);
+
+/* The bit that perf has for a register, by its tracefs name; -1: none. */
+int arch_perf_register(const struct arch *arch, const char *name, size_t len);
 
 #endif

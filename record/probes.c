@@ -345,6 +345,7 @@ size_t probes_close(struct probes *probes)
 	for (size_t i = 0; i < probes->n_events; i++) {
 		free(probes->events[i].system);
 		free(probes->events[i].name);
+		free(probes->events[i].path);
 	}
 	free(probes->events);
 	free(probes->dynevents);

@@ -36,6 +36,10 @@ struct trace_event {
 	bool exclude_user, exclude_kernel;
 	bool is_extra;	 /* the user asked for it */
 	bool user_stack; /* with registers and the top of the stack */
+	/* A breakpoint through the uprobe PMU (probes_pmu.h): the file, the offset in it, and the
+	 * registers to take along, a mask of perf's. NULL: not of that kind. */
+	char *path;
+	uint64_t offset, user_regs;
 };
 
 struct probes;

@@ -295,6 +295,17 @@ static void close_watches(struct recording *r)
 	}
 }
 
+/* Of tracefs, "birth"; of the uprobe PMU, "gmt_4711_0:birth(p=0,b=1)". */
+static bool is_event(const struct trace_event *event, const char *name)
+{
+	const char *at = event->path ? strchr(event->name, ':') : NULL;
+	size_t len = strlen(name);
+
+	if (!at)
+		return strcmp(event->name, name) == 0;
+	return strncmp(at + 1, name, len) == 0 && at[1 + len] == '(';
+}
+
 static uint64_t events_named(const struct recording *r, const char *suffix)
 {
 	const struct trace_event *events;
@@ -303,7 +314,7 @@ static uint64_t events_named(const struct recording *r, const char *suffix)
 
 	events = probes_events(r->probes, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (!events[i].is_extra && strcmp(events[i].name, suffix) == 0)
+		if (!events[i].is_extra && is_event(&events[i], suffix))
 			total += session_event_count(r->session, i);
 	}
 	return total;

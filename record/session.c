@@ -107,6 +107,20 @@ static struct perf_event_attr trace_attr(const struct session_options *options,
 		attr.sample_type |= PERF_SAMPLE_CALLCHAIN;
 		attr.exclude_callchain_kernel = 1;
 	}
+	/*
+	 * By CPU, not by thread: for a thread that inherits such an event the kernel would read the
+	 * path from the memory of that thread (perf_uprobe_event_init in kernel/events/core.c, by
+	 * way of inherit_event), and clone would fail.
+	 */
+	if (event->path) {
+		attr.config1 = (uintptr_t)event->path;
+		attr.config2 = event->offset;
+		attr.inherit = attr.disabled = attr.enable_on_exec = 0;
+	}
+	if (event->user_regs) {
+		attr.sample_type |= PERF_SAMPLE_REGS_USER;
+		attr.sample_regs_user = event->user_regs;
+	}
 	if (event->user_stack) {
 		attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
 		attr.sample_regs_user = USER_REGS;
@@ -228,6 +242,7 @@ static struct error *add_events(struct session *s, const struct session_options 
 
 		TRY(add_event(s, i, trace_attr(options, event, watermark),
 			      probes_event_name(event)));
+		s->evsels[i]->system_wide = event->path != NULL;
 	}
 	return add_event(s, s->tracking, tracking_attr(options), xstrdup("dummy:u"));
 }
@@ -250,7 +265,8 @@ static struct error *open_events(struct session *s, const struct session_options
 				 bool *gone)
 {
 	for (size_t i = 0; i < s->n_events; i++) {
-		struct perf_thread_map *threads = i == s->note ? s->any_thread : s->threads;
+		struct perf_thread_map *threads =
+			s->evsels[i]->system_wide ? s->any_thread : s->threads;
 		int err = perf_evsel__open(s->evsels[i], s->cpus, threads);
 
 		while (err == -EINVAL && relax_attr(&s->evsels[i]->attr)) {
@@ -261,6 +277,9 @@ static struct error *open_events(struct session *s, const struct session_options
 			*gone = true;
 		if (err)
 			return open_error(-err, s->events[i].name);
+		/* A pointer of ours says nothing to anybody else. */
+		if (i < options->n_events && options->events[i].path)
+			s->events[i].attr.config1 = 0;
 		if (i < options->n_events && options->events[i].filter) {
 			err = perf_evsel__apply_filter(s->evsels[i], options->events[i].filter);
 			if (err)

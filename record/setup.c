@@ -3,6 +3,7 @@
 #include "formats/xalloc.h"
 #include "record/extra_events.h"
 #include "record/output.h"
+#include "record/probes_pmu.h"
 #include "record/tracing_data.h"
 
 #include <stdlib.h>
@@ -238,18 +239,45 @@ static void find_arrays(struct recording *r)
 	}
 }
 
+/* What can be had where tracefs cannot: err says why. */
+static struct error *do_without_tracefs(struct recording *r, struct error *err)
+{
+	uint32_t pmu;
+	bool plain = !r->options->extra.n;
+
+	for (size_t i = 0; i < r->n_targets; i++)
+		plain = plain && !r->natives[i];
+	if (!plain || (needs_breakpoints(r) && !probes_pmu_type(&pmu)))
+		return err;
+	r->probes = probes_none();
+	if (!needs_breakpoints(r)) {
+		log_warn(r->log, "%s: GC cycles and mappings are left out", error_message(err));
+		error_free(err);
+		return NULL;
+	}
+	log_warn(r->log,
+		 "%s: breakpoints by perf's own means instead, which tell less (system calls, "
+		 "goroutines and the collector's figures are left out) and are hit by every "
+		 "process that runs the same file",
+		 error_message(err));
+	error_free(err);
+	for (size_t i = 0; i < r->n_targets; i++) {
+		const struct gobin *bin = r->targets[i].bin;
+
+		if (bin && !has_probes_already(r, i))
+			probes_pmu_install(r->probes, pmu, &r->plans[i], arch_get(gobin_arch(bin)),
+					   r->targets[i].exe_ref, r->options->every);
+	}
+	return NULL;
+}
+
 struct error *setup_events(struct recording *r)
 {
 	size_t removed = 0;
 	struct error *err = probes_open(&r->probes, &removed);
 
-	if (err && !needs_breakpoints(r)) {
-		log_warn(r->log, "%s: GC cycles and mappings are left out", error_message(err));
-		error_free(err);
-		r->probes = probes_none();
-		return NULL;
-	}
-	TRY(err);
+	if (err)
+		return do_without_tracefs(r, err);
 	if (removed)
 		log_info(r->log,
 			 "removed %zu events that a recorder which died had left in tracefs",
@@ -341,6 +369,15 @@ static void watch_conditions(struct recording *r)
 		r->conditions[i] = snapshot_watch_new(&r->options->conditions[i % n]);
 }
 
+static bool has_tracefs_events(const struct trace_event *events, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (events[i].system)
+			return true;
+	}
+	return false;
+}
+
 struct error *setup_writer(struct recording *r)
 {
 	const struct record_options *options = r->options;
@@ -348,7 +385,7 @@ struct error *setup_writer(struct recording *r)
 	size_t n;
 
 	events = probes_events(r->probes, &n);
-	if (n)
+	if (has_tracefs_events(events, n))
 		TRY(error_context(tracing_data_collect(events, n, &r->tracing_data), "%s",
 				  options->output));
 	if (options_numbered(options)) {

@@ -63,6 +63,30 @@ without_tracefs "$record" -o "$work/none.gmt" -- "$program" -scale 1 >/dev/null 
 same "no tracefs: births need it: exit status" 125 $?
 check "no tracefs: it says so" grep -q "tracefs is not mounted" "$work/none.log"
 
+# --- Where only the mount of tracefs is denied, perf's own breakpoints are there.
+hidden_tracefs() {
+	# shellcheck disable=SC2016
+	unshare -m bash -c 'mount -t tmpfs none /sys/kernel && exec "$@"' bash "$@"
+}
+if [ -e /sys/bus/event_source/devices/uprobe/type ]; then
+	hidden_tracefs "$record" -o "$work/pmu.gmt" -- "$program" -out "$work" -scale 20 -pause 1ms \
+		>"$work/pmu.json" 2>"$work/pmu.log"
+	same "the uprobe PMU: exit status" 0 $?
+	check "the uprobe PMU: the program ran as it does" jq -e '.num_gc > 0' "$work/pmu.json"
+	"$analyze" "$work/pmu.gmt" --pprof "$work/end.pb.gz" -f json >"$work/pmu.report"
+	same "the uprobe PMU: no birth or death is missing, by the runtime's counters" true \
+		"$(jq -c '.checks[0] | .complete and .counted_births > 50' "$work/pmu.report")"
+	same "the uprobe PMU: every object of the heap dump is there" true \
+		"$(jq -c '.dumps[0] | .dump_objects > 0 and .matched_objects == .dump_objects' "$work/pmu.report")"
+	within "the uprobe PMU: bytes, against what the program says it allocated" \
+		"$(jq -n --slurpfile t "$work/pmu.json" --slurpfile r "$work/pmu.report" \
+			'([$r[0].candidates[] | select(.kind == "go-heap").births_est_bytes] | add) / $t[0].total_alloc')" \
+		0.8 1.25
+	check "the uprobe PMU: perf reads the trace" perf script -i "$work/pmu.gmt"
+else
+	skip "the uprobe PMU" "this kernel has none"
+fi
+
 # --- Recorders that begin while others end: whoever takes an event out of tracefs, it is out.
 for round in 1 2 3; do
 	together=()
