@@ -37,12 +37,38 @@ static void fill_probe(struct event *event, const uint8_t *bytes, uint32_t cycle
 	put(event, FIELD_RATE, bytes[1] & 0x10 ? 1u << bytes[5] % 24 : 0);
 }
 
-static void fill_note(struct event *event, const uint8_t *bytes, struct note_table_entry *entries)
+/* A reading of two ranges, whose owners add up. */
+static void fill_owners(struct event *event, const uint8_t *bytes, struct note_owner_range *ranges)
+{
+	struct note_owners *owners = &event->note.owners;
+	uint64_t start = (uint64_t)bytes[2] << 12;
+
+	event->note.kind = NOTE_OWNERS;
+	*owners = (struct note_owners){.pid = event->pid, .ranges = ranges, .n_ranges = 2};
+	owners->go = (struct note_go_memory){.in_use = (uint64_t)bytes[3] << 12,
+					     .stacks = (uint64_t)bytes[4] << 11,
+					     .work = (uint64_t)bytes[4] << 9,
+					     .sys = (uint64_t)bytes[5] << 12};
+	for (int i = 0; i < 2; i++) {
+		ranges[i] = (struct note_owner_range){
+			.start = start,
+			.end = start + ((uint64_t)(1 + bytes[3 + i]) << 12),
+			.rss = (uint64_t)bytes[5 + i] << 12,
+			.owner = (enum memory_owner)(bytes[6 - i] % OWNER_COUNT),
+		};
+		start = ranges[i].end;
+		owners->rss += ranges[i].rss;
+		owners->bytes[ranges[i].owner] += ranges[i].rss;
+	}
+}
+
+static void fill_note(struct event *event, const uint8_t *bytes, struct note_table_entry *entries,
+		      struct note_owner_range *ranges)
 {
 	static const uint64_t stack[12] = {11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22};
 	static const char *const versions[] = {"", "go1.18", "go1.23.1", "go1.27"};
 
-	switch (bytes[1] % 3) {
+	switch (bytes[1] % 4) {
 	case 0:
 		event->note.kind = NOTE_BUCKET;
 		event->note.bucket = (struct note_bucket){
@@ -62,6 +88,9 @@ static void fill_note(struct event *event, const uint8_t *bytes, struct note_tab
 			.exe = "x",
 			.go_version = versions[bytes[5] % 4],
 		};
+		break;
+	case 3:
+		fill_owners(event, bytes, ranges);
 		break;
 	default:
 		event->note.kind = NOTE_TABLE;
@@ -138,7 +167,6 @@ static void check_site(const struct model *model, const struct site *site)
 	size_t n;
 
 	model_site_epochs(model, site, &n);
-
 	check(site->stack < model->n_stacks);
 	check(site->births - site->deaths == site->live);
 	check(sum(site->born, n) == site->births);
@@ -182,6 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		EVENT_NOTE,	EVENT_NOTE,	    EVENT_SYSCALL_EXIT, EVENT_FAULT,
 	};
 	struct note_table_entry entries[1];
+	struct note_owner_range ranges[2];
 	uint64_t births = 0, time = 1000;
 	struct track *track;
 	struct model model;
@@ -198,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (event.kind <= EVENT_GC_END)
 			fill_probe(&event, data, cycle);
 		else if (event.kind == EVENT_NOTE)
-			fill_note(&event, data, entries);
+			fill_note(&event, data, entries, ranges);
 		else
 			fill_other(&event, data);
 		track_event(track, &event);
@@ -209,6 +238,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		births += model.sites[i].kind == SITE_HEAP ? model.sites[i].births : 0;
 	}
 	check(births == model.births);
+	for (size_t i = 0; i < model.n_rss; i++) {
+		uint64_t rss = 0;
+
+		for (int owner = 0; owner < OWNER_COUNT; owner++)
+			rss += model.rss[i].owners[owner];
+		check(rss == model.rss[i].rss);
+	}
 	for (size_t i = 0; i < model.n_processes; i++)
 		check(model.processes[i].n_epochs <= MODEL_MAX_EPOCHS);
 	for (size_t i = 0; i < model.n_faults; i++)
