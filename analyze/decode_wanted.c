@@ -61,6 +61,20 @@ static const struct wanted_probe wanted_probes[] = {
 		},
 	},
 	{
+		"lock_thread",
+		EVENT_LOCK_THREAD,
+		{
+			{"goid", FIELD_GOID},
+		},
+	},
+	{
+		"unlock_thread",
+		EVENT_UNLOCK_THREAD,
+		{
+			{"goid", FIELD_GOID},
+		},
+	},
+	{
 		"gc_start",
 		EVENT_GC_START,
 		{

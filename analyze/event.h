@@ -17,6 +17,8 @@ enum event_kind {
 	EVENT_DEATH,	 /* a special record freed by the sweeper: freeSpecial(s, p, size) */
 	EVENT_GO_CREATE, /* a goroutine */
 	EVENT_GO_EXIT,
+	EVENT_LOCK_THREAD, /* a goroutine binds itself to its thread */
+	EVENT_UNLOCK_THREAD,
 	EVENT_GC_START,
 	EVENT_GC_MARK_TERM,
 	EVENT_GC_END,

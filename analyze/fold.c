@@ -4,6 +4,7 @@
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void add_tallies(struct tally *to, const struct tally *from, size_t n)
 {
@@ -67,24 +68,46 @@ static void merge(struct site *to, struct site *from, size_t n_slices)
 	*from = (struct site){.kind = from->kind, .process = from->process, .stack = from->stack};
 }
 
-void fold_runtime_mappings(struct model *model)
+/* newm makes all of the runtime's threads, by clone or, with cgo, by pthread_create. */
+static bool is_scheduler(const struct model *model, const struct site *site)
 {
-	struct site **first = xcalloc(model->n_processes + 1, sizeof(*first));
+	for (uint32_t i = 0; i < model->stacks[site->stack].n; i++) {
+		const char *function = model_frame(model, site, i)->function;
+
+		if (!strcmp(function, "runtime.clone") || !strcmp(function, "runtime.newm") ||
+		    !strcmp(function, "runtime.newm1"))
+			return true;
+	}
+	return false;
+}
+
+static bool is_runtime(const struct model *model, const struct site *site)
+{
+	const struct stack *stack;
+
+	if (!site->births || site->process >= model->n_processes || site->stack >= model->n_stacks)
+		return false;
+	stack = &model->stacks[site->stack];
+	if (site->kind == SITE_MAPPING)
+		return owners_is_runtime(model, site->process, stack->pcs, stack->n);
+	return site->kind == SITE_THREAD && is_scheduler(model, site);
+}
+
+void fold_runtime_sites(struct model *model)
+{
+	struct site **first = xcalloc(2 * model->n_processes + 1, sizeof(*first));
 
 	for (size_t i = 0; i < model->n_sites; i++) {
-		struct site *site = &model->sites[i];
-		const struct stack *stack = &model->stacks[site->stack];
+		struct site *site = &model->sites[i], **of;
 
-		if (site->kind != SITE_MAPPING || !site->births ||
-		    site->process >= model->n_processes || site->stack >= model->n_stacks ||
-		    !owners_is_runtime(model, site->process, stack->pcs, stack->n))
+		if (!is_runtime(model, site))
 			continue;
-		if (first[site->process]) {
-			merge(first[site->process], site, model->processes[site->process].n_slices);
-			continue;
-		}
-		first[site->process] = site;
-		site->of_runtime = true;
+		of = &first[2 * site->process + (site->kind == SITE_THREAD)];
+		if (*of)
+			merge(*of, site, model->processes[site->process].n_slices);
+		else
+			*of = site;
+		(*of)->of_runtime = true;
 	}
 	free(first);
 }

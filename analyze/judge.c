@@ -112,6 +112,12 @@ static bool came_down(const struct judge_evidence *ev)
 	return ev->peak - ev->last >= 0.5 * range && ev->drop_z > 3;
 }
 
+/* The runtime's own mappings are judged by what lies in them. */
+static bool follows_heap(const struct site *site)
+{
+	return site->of_runtime && site->kind == SITE_MAPPING;
+}
+
 /* What a site that is no leak is. Sets the verdict and how sure it is. */
 static void classify_innocent(const struct judge_options *options, const struct judge_evidence *ev,
 			      struct candidate *candidate)
@@ -120,7 +126,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 	double ended = ended_odds(ev), rise = ev->last - ev->lowest;
 	double half_z = ev->half_error > 0 ? ev->half_rise / ev->half_error : 0;
 
-	if (ev->site->of_runtime) {
+	if (follows_heap(ev->site)) {
 		candidate->verdict = VERDICT_STEADY;
 		candidate->confidence = 1;
 		return;
@@ -196,7 +202,7 @@ static void classify(const struct judge_options *options, const struct judge_evi
 		     struct candidate *candidate)
 {
 	double confidence = leak_confidence(ev, fmin(1, candidate->q_value));
-	bool grows = !ev->site->of_runtime && candidate->q_value <= options->false_discovery &&
+	bool grows = !follows_heap(ev->site) && candidate->q_value <= options->false_discovery &&
 		     candidate->p_value <= MAX_P_VALUE && ev->growth_low > 0;
 
 	if (enough_evidence(options, ev) && grows && confidence >= options->likely_confidence) {
@@ -279,7 +285,7 @@ void judge(struct model *model, const struct judge_options *given)
 	size_t n = 0;
 
 	clear_candidates(model);
-	fold_runtime_mappings(model);
+	fold_runtime_sites(model);
 	xgrow(model->candidates, model->cap_candidates, model->n_sites);
 	for (size_t i = 0; i < model->n_processes; i++)
 		for (int by_time = 0; by_time < 2; by_time++)

@@ -112,6 +112,32 @@ static void print_dumps(FILE *out, const struct model *model, uint32_t site)
 		fprintf(out, "; %zu of %zu heap dumps differ here", differing, compared);
 }
 
+/* The goroutines that keep threads for themselves, and which site has most of them. */
+static void print_locked(FILE *out, const struct model *model, const struct site *site)
+{
+	const struct site *most = NULL;
+	uint64_t locked = 0;
+
+	for (size_t i = 0; i < model->n_sites; i++) {
+		const struct site *other = &model->sites[i];
+
+		if (other->process != site->process || !other->locked)
+			continue;
+		locked += other->locked;
+		if (!most || other->locked > most->locked)
+			most = other;
+	}
+	if (site->kind == SITE_GOROUTINE && site->locked)
+		fprintf(out, "; %s of them keep a thread by runtime.LockOSThread",
+			units_count(site->locked).text);
+	if (site->kind == SITE_THREAD && most)
+		fprintf(out,
+			"; %s goroutines keep one by runtime.LockOSThread, %s of them started in "
+			"%s",
+			units_count(locked).text, units_count(most->locked).text,
+			model_site_frame(model, most)->function);
+}
+
 char *judge_evidence_text(const struct model *model, const struct judge_evidence *ev,
 			  const struct candidate *candidate)
 {
@@ -122,7 +148,7 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 
 	if (!out)
 		return xstrdup("");
-	if (site->of_runtime)
+	if (site->of_runtime && site->kind == SITE_MAPPING)
 		fputs("the Go runtime's own, for its heap, tables and stacks: it follows the heap, "
 		      "and is judged by the sites of it; ",
 		      out);
@@ -143,6 +169,7 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 	if (site->held_est_bytes > 0)
 		fprintf(out, "; %s of sampled heap that they allocated is alive",
 			units_bytes(site->held_est_bytes).text);
+	print_locked(out, model, site);
 	if (site->kind == SITE_HEAP)
 		print_dumps(out, model, candidate->site);
 	fclose(out);

@@ -96,9 +96,11 @@ struct site {
 	/* Survival by age in GC cycles: deaths at each age; at the end, the live by age (censored).
 	 */
 	uint64_t died_at_age[MODEL_AGES], live_at_age[MODEL_AGES];
-	/* What the Go runtime maps for itself, all of it: it follows the heap (fold.h). */
+	/* All that the Go runtime maps for itself, which follows the heap; all the threads that its
+	 * scheduler starts (fold.h). The stack is one of several. */
 	bool of_runtime;
 	uint64_t starts; /* SITE_GOROUTINE: the function that is started, its address; else 0 */
+	uint64_t locked; /* SITE_GOROUTINE: of the live, those that keep a thread for themselves */
 	/* SITE_GOROUTINE: sampled heap that its goroutines allocated which never ended. */
 	double held_est_bytes;
 	/* SITE_HEAP, where page faults were recorded: sampled objects in memory all of whose faults

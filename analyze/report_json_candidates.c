@@ -220,6 +220,7 @@ static void put_counts(struct json_report *report, const struct site *site)
 	json_number(json, "live_est_bytes", site->est_live_bytes);
 	json_number(json, "live_est_objects", site->est_live_objects);
 	json_number(json, "held_est_bytes", site->held_est_bytes);
+	json_u64(json, "locked", site->locked);
 	report_json_known(report, "min_size_bytes", site->births ? site->min_size : 0);
 	report_json_known(report, "max_size_bytes", site->births ? site->max_size : 0);
 	report_json_known(report, "first_birth_ns", site->first_birth);

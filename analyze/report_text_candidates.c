@@ -169,8 +169,8 @@ static char *growth_text(const struct candidate *candidate, const struct site *s
 static char *live_text(const struct candidate *candidate, const struct site *site)
 {
 	if (is_counted(site))
-		return xasprintf("%s %s", units_count(candidate->survivors).text,
-				 site_kind_unit(site->kind));
+		return xasprintf("%s %s%s", units_count(candidate->survivors).text,
+				 site_kind_name(site->kind), candidate->survivors == 1 ? "" : "s");
 	return xstrdup(units_bytes(candidate->live_bytes).text);
 }
 
@@ -359,13 +359,20 @@ static int compare_holders(const void *a, const void *b)
 	return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
+static int compare_ranks(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
 /* The candidates that are not shown in full: further suspects, then what holds most, whatever it
  * is; all of them where verbose. Says of how many nothing is shown. */
 static void print_others(const struct report *report, size_t shown)
 {
 	const struct model *model = report->model;
 	struct holder *holders = xcalloc(model->n_candidates + 1, sizeof(*holders));
-	size_t n = 0, brief = 0;
+	size_t n = 0, chosen = 0, brief = 0;
 	bool advised = false;
 
 	for (size_t i = shown; i < model->n_candidates; i++) {
@@ -377,7 +384,11 @@ static void print_others(const struct report *report, size_t shown)
 			holders[n++] = (struct holder){i, candidate->live_bytes};
 	}
 	qsort(holders, n, sizeof(*holders), compare_holders);
-	for (; brief < n && (isinf(holders[brief].bytes) || brief < report->options.top); brief++) {
+	while (chosen < n && (isinf(holders[chosen].bytes) || chosen < report->options.top))
+		chosen++;
+	/* What is shown is in the order of the list. */
+	qsort(holders, chosen, sizeof(*holders), compare_ranks);
+	for (; brief < chosen; brief++) {
 		const struct candidate *candidate = &model->candidates[holders[brief].rank];
 
 		if (brief == 0)

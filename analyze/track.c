@@ -156,6 +156,10 @@ static void track_counted(struct track *track, const struct event *event)
 	case EVENT_GO_EXIT:
 		track_go_exit(track, event);
 		break;
+	case EVENT_LOCK_THREAD:
+	case EVENT_UNLOCK_THREAD:
+		track_lock_thread(track, event);
+		break;
 	case EVENT_GC_START:
 		track_gc_start(track, event);
 		break;

@@ -36,9 +36,12 @@ static uint32_t creation_stack(struct track *track, const struct event *event)
 
 void track_go_create(struct track *track, const struct event *event)
 {
+	struct life *life = track_life(track, event->pid, event->time);
+
+	life->last_sign = event->time;
 	if (!event->v[FIELD_GOID])
 		return;
-	track_object_born(track, track_life(track, event->pid, event->time),
+	track_object_born(track, life,
 			  &(struct object_birth){
 				  .kind = SITE_GOROUTINE,
 				  .key = event->v[FIELD_GOID],
@@ -52,7 +55,25 @@ void track_go_create(struct track *track, const struct event *event)
 
 void track_go_exit(struct track *track, const struct event *event)
 {
+	struct life *life = track_life(track, event->pid, event->time);
+
+	life->last_sign = event->time;
 	if (event->v[FIELD_GOID])
-		track_object_died(track, track_life(track, event->pid, event->time), SITE_GOROUTINE,
-				  event->v[FIELD_GOID], event->v[FIELD_CALLERPC], event->time);
+		track_object_died(track, life, SITE_GOROUTINE, event->v[FIELD_GOID],
+				  event->v[FIELD_CALLERPC], event->time);
+}
+
+/* The locks of a goroutine nest. Those of one that began before the recording are of no use. */
+void track_lock_thread(struct track *track, const struct event *event)
+{
+	struct life *life = track_life(track, event->pid, event->time);
+	uint64_t *at = map_find(&life->timed.alive[SITE_GOROUTINE], event->v[FIELD_GOID]);
+	struct timed_object *goroutine = at ? &life->timed.items[*at] : NULL;
+
+	if (!goroutine)
+		return;
+	if (event->kind == EVENT_LOCK_THREAD)
+		goroutine->locks++;
+	else if (goroutine->locks)
+		goroutine->locks--;
 }

@@ -110,6 +110,7 @@ void track_birth(struct track *track, const struct event *event)
 	uint64_t *at;
 	bool fresh;
 
+	life->last_sign = event->time;
 	/* Where nobody told the rate it is taken to be Go's default: there are samples. */
 	if (!life_process(track, life)->mem_profile_rate)
 		life_process(track, life)->mem_profile_rate = life->rate;

@@ -290,6 +290,7 @@ void track_syscall_enter(struct track *track, const struct event *event)
 		xgrow(track->pending, track->cap_pending, track->n_pending + 1);
 		*at = track->n_pending++;
 	}
+	track_life(track, event->pid, event->time)->last_sign = event->time;
 	track->pending[*at].call = event->syscall.call;
 	track->pending[*at].stack =
 		event->n_stack ? stackset_intern(&track->stacks, event->stack, event->n_stack)

@@ -340,6 +340,7 @@ static void count_survivor(struct track *track, const struct life *life,
 	uint32_t age = life->timed.n - 1 - slice_of_object(life, object);
 
 	site->live++;
+	site->locked += object->locks > 0;
 	site->live_sampled_bytes += object->bytes;
 	site->est_live_bytes += object->est_bytes;
 	site->est_live_objects += object->bytes ? object->est_bytes / (double)object->bytes : 1;

@@ -39,6 +39,7 @@ struct timed_object {
 	uint64_t time, bytes;
 	double est_bytes;
 	uint32_t site;
+	uint32_t locks; /* of a goroutine: LockOSThread without UnlockOSThread */
 };
 
 /* The objects of a process that are not on the Go heap (track_objects.c). */
@@ -125,6 +126,7 @@ struct life {
 	} * pieces;
 	size_t n_pieces, cap_pieces;
 	uint64_t last_mapping; /* its key */
+	uint64_t last_sign;    /* that its threads run: time of the last event of its own */
 	/* Threads that ended a moment ago (track_threads.c). */
 	struct thread_end {
 		uint64_t time;
@@ -325,6 +327,7 @@ void track_near_finish(struct track *track, struct life *life, uint64_t time);
 
 void track_go_create(struct track *track, const struct event *event);
 void track_go_exit(struct track *track, const struct event *event);
+void track_lock_thread(struct track *track, const struct event *event);
 
 /* ---- track_threads.c ---- */
 

@@ -7,7 +7,8 @@
  * runtime/os_linux.go, mpreinit: 32 KiB).
  */
 #define THREAD_BYTES 65536u
-/* Threads that end less than this before their process, ns, end because it does. */
+/* Ends wait for so long, ns, for a sign that the process has gone on after them: when a process
+ * ends, all its threads do, and that is no news of them. */
 #define LAST_MOMENT 1000000000u
 
 static bool within(const struct track *track, uint64_t time)
@@ -73,8 +74,6 @@ void track_thread_ended(struct track *track, struct life *life, const struct eve
 
 void track_finish_threads(struct track *track, struct life *life)
 {
-	uint64_t end = life_process(track, life)->end;
-
-	settle(track, life, end ? moment_before(end) : UINT64_MAX, 0);
+	settle(track, life, life_process(track, life)->end ? life->last_sign : UINT64_MAX, 0);
 	life->n_thread_ends = 0;
 }

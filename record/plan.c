@@ -360,6 +360,8 @@ static void plan_all(struct planner *planner)
 	if (planner->options->goroutines) {
 		plan_role(planner, ROLE_GO_CREATE);
 		plan_role(planner, ROLE_GO_EXIT);
+		plan_role(planner, ROLE_LOCK_THREAD);
+		plan_role(planner, ROLE_UNLOCK_THREAD);
 	}
 }
 

@@ -23,6 +23,8 @@ enum probe_role {
 	ROLE_LARGE,	/* large object */
 	ROLE_GO_CREATE, /* goroutine creation */
 	ROLE_GO_EXIT,
+	ROLE_LOCK_THREAD, /* LockOSThread: the goroutine needs a thread of its own */
+	ROLE_UNLOCK_THREAD,
 	ROLE_HEAP_GROW,
 	ROLE_SCAVENGE,
 	ROLE_CGO_CALL, /* Go calls C: whose allocations these are */

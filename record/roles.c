@@ -205,6 +205,17 @@ const struct role_site role_sites[] = {
 	 .on_g0 = true,
 	 .fields = {ARG_AT(0, "goid", "u64", g_goid), ARG_AT(0, "fn", "x64", g_startpc),
 		    ARG_AT(0, "callerpc", "x64", g_gopc)}},
+	/* LockOSThread() and UnlockOSThread(), on the goroutine itself; linked in where used */
+	{.role = ROLE_LOCK_THREAD,
+	 .event = "lock_thread",
+	 .symbol = "runtime.LockOSThread",
+	 .optional = true,
+	 .fields = {GOID("goid")}},
+	{.role = ROLE_UNLOCK_THREAD,
+	 .event = "unlock_thread",
+	 .symbol = "runtime.UnlockOSThread",
+	 .optional = true,
+	 .fields = {GOID("goid")}},
 	/* (*mheap).grow(npage), from allocSpan, which is for the system stack */
 	{.role = ROLE_HEAP_GROW,
 	 .event = "heap_grow",

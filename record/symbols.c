@@ -21,7 +21,8 @@ struct process {
 
 /* What the raw data of an event hold. */
 struct content {
-	const struct symbols_array *array; /* NULL: no addresses */
+	const struct symbols_array *array; /* its first one; the others follow it */
+	size_t n_arrays;
 	bool is_note;
 };
 
@@ -154,8 +155,8 @@ static void collect_sample(struct collector *c, const struct perfdata_sample *sa
 		if (sample->callchain[i] < PERF_CONTEXT_MAX)
 			collect(c, process, sample->callchain[i]);
 	}
-	if (content->array)
-		collect_array(c, process, content->array, sample);
+	for (size_t i = 0; i < content->n_arrays; i++)
+		collect_array(c, process, &content->array[i], sample);
 	if (content->is_note)
 		collect_note(c, process, sample);
 }
@@ -170,7 +171,8 @@ static void find_contents(struct collector *c)
 			continue;
 		c->contents[i].is_note = strcmp(name, NOTE_EVENT_NAME) == 0;
 		for (size_t k = 0; k < c->options->n_arrays; k++)
-			if (strcmp(c->options->arrays[k].event, name) == 0)
+			if (strcmp(c->options->arrays[k].event, name) == 0 &&
+			    !c->contents[i].n_arrays++)
 				c->contents[i].array = &c->options->arrays[k];
 	}
 }

@@ -18,7 +18,7 @@ struct symbols_options {
 	const struct target *targets; /* with their binaries open */
 	const uint64_t *load_biases;  /* by target */
 	size_t n_targets;
-	const struct symbols_array *arrays;
+	const struct symbols_array *arrays; /* those of one event follow each other */
 	size_t n_arrays;
 	bool unwinds; /* some events have the top of a stack of C code */
 };

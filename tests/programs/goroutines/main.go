@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,13 +24,13 @@ var (
 	jobs   = make(chan int)
 	sink   byte
 
-	// Whoever can read the heap profile has the runtime sample the heap.
-	sampled = runtime.MemProfile
+	waiting int64
 )
 
 //go:noinline
 func waitForAnswer(size int) {
 	buffer := make([]byte, size)
+	atomic.AddInt64(&waiting, 1)
 	never <- buffer
 }
 
@@ -116,8 +117,14 @@ func main() {
 		}
 		time.Sleep(begin.Add(step * time.Duration(n+1)).Sub(time.Now()))
 	}
-	time.Sleep(50 * time.Millisecond)
-	fmt.Printf("leaked %d\ndeep %d\nhandled %d\npooled %d\ngoroutines %d\n", leaked, deeply, handled,
-		pooled, runtime.NumGoroutine())
+	// On a busy machine what was started may not have run yet.
+	for i := 0; i < 1000 && (atomic.LoadInt64(&waiting) < int64(leaked) ||
+		runtime.NumGoroutine() > leaked+deeply+pooled+1); i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	// Whoever can read the heap profile has the runtime sample the heap.
+	samples, _ := runtime.MemProfile(nil, true)
+	fmt.Printf("leaked %d\ndeep %d\nhandled %d\npooled %d\ngoroutines %d\nsites %d\n", leaked,
+		deeply, handled, pooled, runtime.NumGoroutine(), samples)
 	os.Exit(0)
 }

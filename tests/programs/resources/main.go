@@ -16,6 +16,7 @@ import (
 	"io/ioutil"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -26,6 +27,8 @@ var (
 	never = make(chan bool)
 	kept  [][]byte
 	held  [4][]byte
+
+	locked int64
 )
 
 func check(err error) {
@@ -65,6 +68,7 @@ func slideWindow(file *os.File, n int) {
 
 func keepThread() {
 	runtime.LockOSThread()
+	atomic.AddInt64(&locked, 1)
 	<-never
 }
 
@@ -101,6 +105,11 @@ func main() {
 		slideWindow(file, n)
 		useThread()
 		time.Sleep(time.Until(begin.Add(step * time.Duration(n+1))))
+	}
+	// On a busy machine what was started may not have run yet.
+	for i := 0; i < 1000 && (atomic.LoadInt64(&locked) < int64(leaked) ||
+		runtime.NumGoroutine() > leaked+1); i++ {
+		time.Sleep(10 * time.Millisecond)
 	}
 	fmt.Printf("leaked %d\n", leaked)
 	os.Exit(0)
