@@ -18,13 +18,22 @@ struct planner {
 const char *probe_role_name(enum probe_role role)
 {
 	static const char *const names[ROLE_COUNT] = {
-		[ROLE_BIRTH] = "birth",	      [ROLE_DEATH] = "death",
-		[ROLE_GC_START] = "gc_start", [ROLE_GC_MARK_TERM] = "gc_mark_term",
-		[ROLE_GC_END] = "gc_end",     [ROLE_SWEEP_DONE] = "sweep_done",
-		[ROLE_ALLOC] = "alloc",	      [ROLE_REFILL] = "refill",
-		[ROLE_LARGE] = "large",	      [ROLE_GO_CREATE] = "go_create",
-		[ROLE_GO_EXIT] = "go_exit",   [ROLE_HEAP_GROW] = "heap_grow",
-		[ROLE_SCAVENGE] = "scavenge", [ROLE_NATIVE] = "native",
+		[ROLE_BIRTH] = "birth",
+		[ROLE_DEATH] = "death",
+		[ROLE_GC_START] = "gc_start",
+		[ROLE_GC_MARK_TERM] = "gc_mark_term",
+		[ROLE_GC_END] = "gc_end",
+		[ROLE_SWEEP_DONE] = "sweep_done",
+		[ROLE_ALLOC] = "alloc",
+		[ROLE_REFILL] = "refill",
+		[ROLE_LARGE] = "large",
+		[ROLE_GO_CREATE] = "go_create",
+		[ROLE_GO_EXIT] = "go_exit",
+		[ROLE_HEAP_GROW] = "heap_grow",
+		[ROLE_SCAVENGE] = "scavenge",
+		[ROLE_LOCK_THREAD] = "lock_thread",
+		[ROLE_UNLOCK_THREAD] = "unlock_thread",
+		[ROLE_NATIVE] = "native",
 		[ROLE_CGO_CALL] = "cgo_call",
 	};
 
