@@ -48,7 +48,7 @@ $(BIN)/record: $(BUILD)/record/main.o $(BUILD)/librecord.a $(MODULES) $(PERF_LIB
 $(BIN)/analyze: $(BUILD)/analyze/main.o $(BUILD)/libanalyze.a $(MODULES)
 $(BIN)/record $(BIN)/analyze:
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lm -lpthread
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lm -lpthread -ldl
 
 $(BUILD)/libformats.a: $(FORMATS)
 $(BUILD)/libcommon.a: $(COMMON)
@@ -80,7 +80,7 @@ $(FORMATS): | $(patsubst %.proto,$(BUILD)/gen/%.pb-c.h,$(PROTOS))
 .PRECIOUS: $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h
 
 $(UNIT_TESTS) $(E2E_TOOLS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/librecord.a $(BUILD)/libanalyze.a $(MODULES) $(PERF_LIBS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lcmocka -lm -lpthread
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIB_LDLIBS) -lcmocka -lm -lpthread -ldl
 .SECONDARY: $(UNIT_TESTS:=.o) $(E2E_TOOLS:=.o)
 
 # Each of these files holds a text that what depends on it was made from, and is written only where
@@ -140,7 +140,7 @@ FUZZ_BUILD   := $(BUILD)/fuzz
 FUZZ_FLAGS   := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 FUZZERS      := $(patsubst %.c,$(BUILD)/%,$(call sources,tests/fuzz))
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libanalyze.a $(MODULES)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIB_LDLIBS) -lm -lpthread
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIB_LDLIBS) -lm -lpthread -ldl
 .SECONDARY: $(FUZZERS:=.o)
 .PHONY: fuzz fuzzers
 fuzzers: $(FUZZERS)

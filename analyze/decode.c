@@ -587,7 +587,7 @@ static void decode_sample(struct decode *decode, const struct perf_event_header 
 				load_value(&recipe->loads[i], sample.raw, swap);
 		event->syscall.result = (int64_t)event->syscall.args[0];
 		if (recipe->kind == EVENT_SYSCALL_ENTER)
-			use_callchain(&sample, event);
+			find_native_stack(decode, &sample, event);
 		return;
 	}
 	for (uint32_t i = 0; i < recipe->n_loads; i++)

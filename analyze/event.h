@@ -114,7 +114,7 @@ struct event {
 	uint32_t n_stack;	 /* addresses at stack */
 	const void *stack;	 /* of births, also of goroutines, and of calls: u64 each, maybe
 				    unaligned; innermost first */
-	struct event_go go;	 /* of EVENT_NATIVE_RETURN */
+	struct event_go go;	 /* of allocations in C, and of calls */
 	const char *name;	 /* of an event that is counted under its name; else NULL */
 	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */
 	uint64_t v[FIELD_COUNT]; /* probes: by event_field */

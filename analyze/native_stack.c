@@ -59,23 +59,38 @@ static uint32_t go_part(const struct event *event, uint64_t fp, uint64_t go_fp, 
 	return 0;
 }
 
+/* The kernel follows whatever is where a frame pointer should be: what is not code ends it. */
+static void cut_chain(const struct native_stack *stacks, uint32_t pid, struct event *event)
+{
+	uint32_t n = 1;
+
+	while (n < event->n_stack && unwind_table_find(stacks->rules, pid, chain_at(event, n)))
+		n++;
+	event->n_stack = n;
+	event->go.cut = true;
+}
+
 void native_stack_find(struct native_stack *stacks, const struct perfdata_sample *sample,
 		       struct event *event)
 {
-	struct unwind_start start = {.pid = sample->pid, .pc = sample->ip};
+	struct unwind_start start = {.pid = sample->pid};
 	struct unwind_end end;
 	uint32_t from, n;
 
 	event->go = (struct event_go){0};
-	if (!stacks->rules || !perfdata_user_stack(sample, &start.sp, &start.fp))
+	if (!stacks->rules || !perfdata_user_stack(sample, &start.pc, &start.sp, &start.fp))
 		return;
 	start.stack = sample->user_stack;
 	start.stack_len = sample->user_stack_len;
 	n = (uint32_t)unwind(&start, find_rule, stacks, stacks->pcs, MAX_FRAMES, &end);
-	/* Nothing more than the chain has, which may have more. */
-	if (n == 1 && end.kind != UNWIND_GO && end.kind != UNWIND_OUTERMOST && event->n_stack > 1)
+	/* Go code, or nothing more than the chain has, which may have more. */
+	if (n == 1 && end.kind == UNWIND_GO)
 		return;
-	if (end.kind == UNWIND_GO && n > 1) {
+	if (n == 1 && end.kind != UNWIND_OUTERMOST && event->n_stack > 1) {
+		cut_chain(stacks, sample->pid, event);
+		return;
+	}
+	if (end.kind == UNWIND_GO) {
 		n--;
 		from = go_part(event, start.fp, end.fp, stacks->pcs[n - 1]);
 		event->go.frame = end.fp;

@@ -106,7 +106,21 @@ static void put_epochs(struct json_report *report, const struct process *process
 /* Sums over the sites and cycles of one process. */
 struct process_sums {
 	uint64_t births, deaths, unmatched_deaths, sites, cycles;
+	struct native_sums {
+		uint64_t births, deaths, sites, live, live_bytes;
+		double live_est_bytes;
+	} native; /* of C allocations */
 };
+
+static void add_native(struct native_sums *sum, const struct site *site)
+{
+	sum->births += site->births;
+	sum->deaths += site->deaths;
+	sum->sites++;
+	sum->live += site->live;
+	sum->live_bytes += site->live_sampled_bytes;
+	sum->live_est_bytes += site->est_live_bytes;
+}
 
 static struct process_sums *sum_processes(const struct model *model)
 {
@@ -116,9 +130,13 @@ static struct process_sums *sum_processes(const struct model *model)
 		const struct site *site = &model->sites[i];
 		struct process_sums *sum;
 
-		if (site->process >= model->n_processes || site->kind != SITE_HEAP)
+		if (site->process >= model->n_processes)
 			continue;
 		sum = &sums[site->process];
+		if (site->kind == SITE_NATIVE)
+			add_native(&sum->native, site);
+		if (site->kind != SITE_HEAP)
+			continue;
 		sum->births += site->births;
 		sum->deaths += site->deaths + site->unmatched_deaths;
 		sum->unmatched_deaths += site->unmatched_deaths;
@@ -128,6 +146,27 @@ static struct process_sums *sum_processes(const struct model *model)
 		if (model->cycles[i].process < model->n_processes)
 			sums[model->cycles[i].process].cycles++;
 	return sums;
+}
+
+/* Left out where no C allocations were recorded. */
+static void put_native(struct json_report *report, const struct process *process,
+		       const struct process_sums *sums)
+{
+	const struct native_sums *native = &sums->native;
+	uint64_t unseen = process->ended_unseen[SITE_NATIVE];
+	struct json *json = &report->json;
+
+	if (!native->sites && !unseen)
+		return;
+	json_object(json, "native");
+	json_u64(json, "births", native->births);
+	json_u64(json, "deaths", native->deaths);
+	json_u64(json, "unmatched_deaths", unseen);
+	json_u64(json, "sites", native->sites);
+	json_u64(json, "live", native->live);
+	json_u64(json, "live_sampled_bytes", native->live_bytes);
+	json_number(json, "live_est_bytes", native->live_est_bytes);
+	json_end(json);
 }
 
 static void put_process(struct json_report *report, const struct process *process,
@@ -158,6 +197,7 @@ static void put_process(struct json_report *report, const struct process *proces
 	else
 		json_null(json, "near_goal_total_ns");
 	json_u64(json, "near_goal_times", process->near_times);
+	put_native(report, process, sums);
 	put_epochs(report, process);
 	json_array(json, "slices");
 	for (size_t i = 0; i < process->n_slices; i++) {
@@ -210,6 +250,8 @@ static void put_row(struct json_report *report, size_t process, const struct tim
 		json_i64(json, "mapped_bytes", row->mapped);
 	else
 		json_null(json, "mapped_bytes");
+	if (row->native_known)
+		json_number(json, "native_est_bytes", row->native);
 	report_json_known(report, "rss_bytes", row->rss);
 	report_json_index(report, "first_dump", row->dumps ? row->first_dump : SIZE_MAX,
 			  report->model->n_dumps);

@@ -17,6 +17,7 @@ enum column {
 	COLUMN_SAMPLED,
 	COLUMN_BORN,
 	COLUMN_FREED,
+	COLUMN_NATIVE,
 	COLUMN_MAPPED,
 	COLUMN_RSS,
 	/* Of RSS, by groups of owners */
@@ -35,21 +36,14 @@ static const struct {
 	size_t width;
 	int rank;
 } columns[COLUMNS] = {
-	[COLUMN_TIME] = {"time", 7, 0},
-	[COLUMN_GC] = {"GC", 9, 0},
-	[COLUMN_START] = {"heap", 7, 4},
-	[COLUMN_PEAK] = {"->peak", 7, 3},
-	[COLUMN_LIVE] = {"->live", 7, 0},
-	[COLUMN_GOAL] = {"goal", 7, 2},
-	[COLUMN_SAMPLED] = {"sampled", 7, 0},
-	[COLUMN_BORN] = {"born", 7, 5},
-	[COLUMN_FREED] = {"freed", 7, 5},
-	[COLUMN_MAPPED] = {"mapped", 7, 1},
-	[COLUMN_RSS] = {"RSS", 7, 0},
-	[COLUMN_GO] = {"Go", 7, 1},
-	[COLUMN_C] = {"C", 7, 1},
-	[COLUMN_ANON] = {"anon", 7, 1},
-	[COLUMN_FILES] = {"files", 7, 2},
+	[COLUMN_TIME] = {"time", 7, 0},	      [COLUMN_GC] = {"GC", 9, 0},
+	[COLUMN_START] = {"heap", 7, 4},      [COLUMN_PEAK] = {"->peak", 7, 3},
+	[COLUMN_LIVE] = {"->live", 7, 0},     [COLUMN_GOAL] = {"goal", 7, 2},
+	[COLUMN_SAMPLED] = {"sampled", 7, 0}, [COLUMN_BORN] = {"born", 7, 5},
+	[COLUMN_FREED] = {"freed", 7, 5},     [COLUMN_NATIVE] = {"native", 7, 0},
+	[COLUMN_MAPPED] = {"mapped", 7, 1},   [COLUMN_RSS] = {"RSS", 7, 0},
+	[COLUMN_GO] = {"Go", 7, 1},	      [COLUMN_C] = {"C", 7, 1},
+	[COLUMN_ANON] = {"anon", 7, 1},	      [COLUMN_FILES] = {"files", 7, 2},
 	[COLUMN_SHARED] = {"shared", 7, 2},
 };
 
@@ -107,6 +101,8 @@ static double cell_value(const struct timeline_row *row, enum column column)
 		return row->born;
 	case COLUMN_FREED:
 		return row->freed;
+	case COLUMN_NATIVE:
+		return row->native;
 	case COLUMN_MAPPED:
 		return (double)row->mapped;
 	case COLUMN_RSS:
@@ -126,6 +122,8 @@ static bool cell_known(const struct timeline_row *row, enum column column)
 		return row->gcs > 0;
 	case COLUMN_SAMPLED:
 		return row->sampled;
+	case COLUMN_NATIVE:
+		return row->native_known;
 	case COLUMN_MAPPED:
 		return row->mapping;
 	case COLUMN_GO:
@@ -317,6 +315,8 @@ static void print_legend(const struct report *report, const struct timeline *tim
 	if (layout->shown[COLUMN_SAMPLED])
 		fprintf(out, "sampled: estimate of what was born in the recording and lives%s; ",
 			layout->shown[COLUMN_BORN] ? ", born and freed in the interval" : "");
+	if (layout->shown[COLUMN_NATIVE])
+		fputs("native: what C code was given in the recording and has not freed; ", out);
 	if (layout->shown[COLUMN_MAPPED])
 		fputs("mapped: net of mmap, munmap and brk; ", out);
 	if (layout->shown[COLUMN_GO])

@@ -187,6 +187,36 @@ static void add_samples(struct timeline *timeline, const struct model *model, ui
 	free(sums);
 }
 
+/* What is alive of C memory at the end of each interval, by the slices of time of its sites. */
+static void add_native(struct timeline *timeline, const struct model *model, uint32_t process)
+{
+	const struct process *p = &model->processes[process];
+	double *changes = xcalloc(p->n_slices + 1, sizeof(*changes)), live = 0;
+	bool known = p->ended_unseen[SITE_NATIVE] > 0;
+	size_t slice = 0;
+
+	for (size_t s = 0; s < model->n_sites; s++) {
+		const struct site *site = &model->sites[s];
+
+		if (site->process != process || site->kind != SITE_NATIVE || !site->born)
+			continue;
+		known = true;
+		for (size_t e = 0; e < p->n_slices; e++)
+			changes[e] += site->born[e].est_bytes - site->died[e].est_bytes;
+	}
+	for (size_t i = 0; known && i < timeline->n; i++) {
+		struct timeline_row *row = &timeline->rows[i];
+
+		for (; slice < p->n_slices &&
+		       (p->slices[slice].end_time <= row->to || (i + 1 == timeline->n));
+		     slice++)
+			live += changes[slice];
+		row->native_known = true;
+		row->native = live > 0 ? live : 0;
+	}
+	free(changes);
+}
+
 static void add_memory(struct timeline *timeline, const struct model *model, uint32_t process)
 {
 	struct timeline_row *row;
@@ -246,6 +276,7 @@ void timeline_init(struct timeline *timeline, const struct model *model, uint32_
 	timeline->rows[timeline->n - 1].to = to;
 	add_gcs(timeline, model, process);
 	add_samples(timeline, model, process);
+	add_native(timeline, model, process);
 	add_memory(timeline, model, process);
 }
 

@@ -21,6 +21,8 @@ struct timeline_row {
 	double born, freed;	    /* estimates, in it */
 	bool mapping;		    /* mappings changed in it */
 	int64_t mapped;		    /* by how much */
+	bool native_known;	    /* C allocations were recorded */
+	double native;		    /* estimate of what C code was given and had not freed */
 	uint64_t rss;		    /* last reading in it; 0: none */
 	bool has_owners;	    /* RSS was read by owner in it: the last such reading */
 	uint64_t owners[OWNER_COUNT];

@@ -1,3 +1,4 @@
+#include "analyze/track_native.h"
 #include "analyze/track_state.h"
 
 #include "analyze/track_objects.h"
@@ -292,9 +293,7 @@ void track_syscall_enter(struct track *track, const struct event *event)
 	}
 	track_life(track, event->pid, event->time)->last_sign = event->time;
 	track->pending[*at].call = event->syscall.call;
-	track->pending[*at].stack =
-		event->n_stack ? stackset_intern(&track->stacks, event->stack, event->n_stack)
-			       : NONE;
+	track->pending[*at].stack = event->n_stack ? track_native_stack(track, event) : NONE;
 	memcpy(track->pending[*at].args, event->syscall.args, sizeof(event->syscall.args));
 	if (event->syscall.call == SYSCALL_MADVISE) {
 		struct life *life = track_life(track, event->pid, event->time);

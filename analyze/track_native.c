@@ -213,8 +213,7 @@ static const struct cgo_call *call_of(const struct native_thread *thread, const 
 	return NULL;
 }
 
-static uint32_t stack_of(struct track *track, const struct native_thread *thread,
-			 const struct event *event)
+uint32_t track_native_stack(struct track *track, const struct event *event)
 {
 	const struct cgo_call *call = NULL;
 	uint64_t pcs[MAX_STACK];
@@ -222,7 +221,7 @@ static uint32_t stack_of(struct track *track, const struct native_thread *thread
 	uint32_t n, n_go;
 
 	if (!event->go.known && (event->go.cut || event->go.frame))
-		call = call_of(thread, &event->go);
+		call = call_of(thread_of(track, event->tid), &event->go);
 	if (!call)
 		return stackset_intern(&track->stacks, event->stack, event->n_stack);
 	go = stackset_pcs(&track->stacks, call->stack, &n_go);
@@ -258,7 +257,7 @@ void track_native_return(struct track *track, const struct event *event)
 			  &(struct object_birth){
 				  .kind = SITE_NATIVE,
 				  .key = pointer,
-				  .stack = stack_of(track, thread, event),
+				  .stack = track_native_stack(track, event),
 				  .bytes = bytes,
 				  .est_bytes = (double)bytes * stands_for,
 				  .time = event->time,

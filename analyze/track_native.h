@@ -23,6 +23,8 @@ struct native_state;
 void track_native_enter(struct track *track, const struct event *event);
 void track_native_return(struct track *track, const struct event *event);
 void track_native_free(struct track *track, const struct event *event);
+/* The stack of an event that C code may have caused: an id of track->stacks. */
+uint32_t track_native_stack(struct track *track, const struct event *event);
 void track_cgo_call(struct track *track, const struct event *event);
 void track_native_note(struct track *track, const struct note_native *note);
 /* Events were lost: which functions are still running is not known any more. */

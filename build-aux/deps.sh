@@ -51,6 +51,8 @@ needs() {
 		test|strace|command -v strace|strace|an independent clock in the tests
 		test|setpriv|command -v setpriv|util-linux|tests without privileges
 		test|readelf|command -v readelf|binutils|tests of the binary reader
+		test|musl-gcc|command -v musl-gcc|musl-tools|another C library in the tests
+		test|jemalloc|ls /usr/lib/*/libjemalloc.so.2|libjemalloc2|another allocator in the tests
 		test|llvm-symbolizer|command -v llvm-symbolizer|llvm|an independent reader of DWARF in the tests
 		test|clang|command -v clang|clang|the second compiler, and fuzzing
 		test|sanitizers of clang|have_clang_runtime|libclang-rt-dev|fuzzing

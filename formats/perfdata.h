@@ -145,10 +145,11 @@ bool perfdata_sample(const struct perfdata_reader *reader, const struct perf_eve
 		     struct perfdata_sample *sample);
 
 /*
- * Stack and frame pointer of a sample with a user stack. False where it has none, or not exactly
- * the registers that unwinding takes (record/session.c).
+ * Program counter, stack and frame pointer of a sample with a user stack. False where it has none,
+ * or not exactly the registers that unwinding takes (record/session.c).
  */
-bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *sp, uint64_t *fp);
+bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *pc, uint64_t *sp,
+			 uint64_t *fp);
 
 /*
  * For a kernel record that is not a sample: the pid, tid, time and cpu of its sample_id trailer.

@@ -287,16 +287,17 @@ static inline __attribute__((always_inline)) bool read_variable(const struct per
 	return !(l->sample_type & PERF_SAMPLE_STACK_USER) || read_user_stack(&r, sample);
 }
 
-bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *sp, uint64_t *fp)
+bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *pc, uint64_t *sp,
+			 uint64_t *fp)
 {
 	/* Bits by arch/ARCH/include/uapi/asm/perf_regs.h. */
 	static const struct {
 		uint64_t mask;
-		int sp, fp;
+		int pc, sp, fp;
 	} known[] = {
-		{1ull << 6 | 1ull << 7 | 1ull << 8, 1, 0},    /* x86: BP, SP, IP */
-		{1ull << 29 | 1ull << 31 | 1ull << 32, 1, 0}, /* arm64: X29, SP, PC */
-		{1ull << 0 | 1ull << 3 | 1ull << 22, 1, 2},   /* LoongArch: PC, R3, R22 */
+		{1ull << 6 | 1ull << 7 | 1ull << 8, 2, 1, 0},	 /* x86: BP, SP, IP */
+		{1ull << 29 | 1ull << 31 | 1ull << 32, 2, 1, 0}, /* arm64: X29, SP, PC */
+		{1ull << 0 | 1ull << 3 | 1ull << 22, 0, 1, 2},	 /* LoongArch: PC, R3, R22 */
 	};
 
 	if (!sample->user_stack || !sample->user_regs || !sample->event)
@@ -304,6 +305,7 @@ bool perfdata_user_stack(const struct perfdata_sample *sample, uint64_t *sp, uin
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		if (sample->event->attr.sample_regs_user != known[i].mask)
 			continue;
+		*pc = sample->user_regs[known[i].pc];
 		*sp = sample->user_regs[known[i].sp];
 		*fp = sample->user_regs[known[i].fp];
 		return true;

@@ -106,6 +106,11 @@ static const struct mapping *find_mapping(const struct mappings *mappings, uint3
 	return NULL;
 }
 
+bool mappings_hold(const struct mappings *mappings, uint32_t pid, uint64_t address)
+{
+	return find_mapping(mappings, pid, address) != NULL;
+}
+
 size_t mappings_frames(struct mappings *mappings, uint32_t pid, uint64_t address,
 		       struct symtab_frame *frames, size_t max)
 {

@@ -26,6 +26,8 @@ void mappings_add(struct mappings *mappings, const struct perf_event_header *hea
  */
 size_t mappings_frames(struct mappings *mappings, uint32_t pid, uint64_t address,
 		       struct symtab_frame *frames, size_t max);
+/* Whether code is mapped at an address. */
+bool mappings_hold(const struct mappings *mappings, uint32_t pid, uint64_t address);
 /* How to leave the C function at an address. */
 struct unwind_rule mappings_rule(struct mappings *mappings, uint32_t pid, uint64_t address);
 /*

@@ -389,7 +389,7 @@ static void plan_families(struct planner *planner)
 {
 	struct plan *plan = &planner->native->plan;
 	uint64_t address, size;
-	bool aligned = plan_aligned(planner);
+	bool aligned = planner->native->has_headers && plan_aligned(planner);
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
 		const struct family *family = &families[i];
@@ -399,9 +399,10 @@ static void plan_families(struct planner *planner)
 		if (find_function(planner, family->symbol, &address, &size))
 			plan_function(planner, family, address, size);
 	}
+	/* musl's is made of aligned_alloc. */
 	if (!aligned && find_function(planner, "posix_memalign", &address, &size) &&
-	    !(find_function(planner, "aligned_alloc", &address, &size) &&
-	      calls(planner, "posix_memalign", address)))
+	    (planner->native->has_headers ||
+	     !find_function(planner, "__libc_start_main", &address, &size)))
 		plan_add_loss(plan,
 			      xstrdup("posix_memalign: this allocator has no function that returns "
 				      "its result; what it gives out is not seen"));

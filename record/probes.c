@@ -278,6 +278,11 @@ void probes_add_tracepoint(struct probes *probes, const char *system, const char
 	event->callchain = callchain;
 }
 
+void probes_want_user_stack(struct probes *probes)
+{
+	probes->events[probes->n_events - 1].user_stack = true;
+}
+
 const struct trace_event *probes_events(const struct probes *probes, size_t *n)
 {
 	*n = probes->n_events;

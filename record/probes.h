@@ -97,6 +97,9 @@ struct trace_event *probes_append(struct probes *probes, const char *system, con
 /* The id of an event in tracefs; false where it has none of this name. */
 bool probes_event_id(const char *system, const char *name, uint64_t *id);
 
+/* The event added last is to have the top of the stack too. */
+void probes_want_user_stack(struct probes *probes);
+
 /* All events so far; the array belongs to probes. */
 const struct trace_event *probes_events(const struct probes *probes, size_t *n);
 

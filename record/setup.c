@@ -172,6 +172,9 @@ static void add_memory_calls(struct recording *r)
 
 		probes_add_tracepoint(r->probes, "syscalls", enter, call->enter_filter,
 				      call->callchain, &found_enter);
+		/* Of C code the kernel's chain tells little. */
+		if (found_enter && call->callchain && r->options->native)
+			probes_want_user_stack(r->probes);
 		probes_add_tracepoint(r->probes, "syscalls", leave, call->exit_filter, false,
 				      &found_leave);
 		missing += !found_enter || !found_leave;

@@ -1,5 +1,6 @@
 #include "record/symbols.h"
 
+#include "common/demangle.h"
 #include "common/map.h"
 #include "formats/note.h"
 #include "formats/perfdata.h"
@@ -49,6 +50,21 @@ size_t symbols_frames(struct gobin *bin, uint64_t address, struct symtab_frame *
 	return gobin_frames(bin, address - 1, frames, SYMBOLS_MAX_FRAMES);
 }
 
+static void add_frames(struct collector *c, uint32_t pid, uint64_t address,
+		       struct symtab_frame *frames, size_t n)
+{
+	char *names[SYMBOLS_MAX_FRAMES];
+
+	for (size_t i = 0; i < n; i++) {
+		names[i] = demangle(frames[i].function);
+		if (names[i])
+			frames[i].function = names[i];
+	}
+	symtab_add(c->table, pid, address, frames, n);
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+}
+
 static void resolve(struct collector *c, const struct process *process, uint64_t address)
 {
 	struct symtab_frame frames[SYMBOLS_MAX_FRAMES];
@@ -59,7 +75,7 @@ static void resolve(struct collector *c, const struct process *process, uint64_t
 		n = mappings_frames(c->mappings, process->pid, address - 1, frames,
 				    SYMBOLS_MAX_FRAMES);
 	if (n)
-		symtab_add(c->table, process->pid, address, frames, n);
+		add_frames(c, process->pid, address, frames, n);
 }
 
 static void collect(struct collector *c, struct process *process, uint64_t address)
@@ -177,37 +193,57 @@ static void find_contents(struct collector *c)
 	}
 }
 
+static bool is_go(struct collector *c, uint32_t pid, uint64_t pc)
+{
+	const struct process *process = process_of(c, pid);
+	struct gobin_function fn;
+
+	return process->bin && gobin_function_at(process->bin, pc - 1 - process->load_bias, &fn);
+}
+
 /* The rule of a return address; made when it is first met. */
 static const struct unwind_rule *find_rule(void *collector, uint32_t pid, uint64_t pc)
 {
 	struct collector *c = collector;
 	const struct unwind_rule *known = unwind_table_find(c->rules, pid, pc);
-	struct process *process = process_of(c, pid);
 	struct unwind_rule rule = {.kind = UNWIND_GO};
-	struct gobin_function fn;
 
 	if (known)
 		return known;
-	if (!process->bin || !gobin_function_at(process->bin, pc - 1 - process->load_bias, &fn))
+	if (!is_go(c, pid, pc))
 		rule = mappings_rule(c->mappings, pid, pc - 1);
 	unwind_table_add(c->rules, pid, pc, &rule);
 	return unwind_table_find(c->rules, pid, pc);
 }
 
+/* Where nothing can be unwound, the kernel's chain is all there is: the code in it has rules. */
+static void mark_code(struct collector *c, const struct perfdata_sample *sample)
+{
+	for (size_t i = 0; i < sample->n_callchain; i++) {
+		uint64_t pc = sample->callchain[i];
+
+		if (pc < PERF_CONTEXT_MAX &&
+		    (is_go(c, sample->pid, pc) || mappings_hold(c->mappings, sample->pid, pc - 1)))
+			find_rule(c, sample->pid, pc);
+	}
+}
+
 static void collect_unwound(struct collector *c, const struct perfdata_sample *sample)
 {
-	struct unwind_start start = {.pid = sample->pid, .pc = sample->ip};
+	struct unwind_start start = {.pid = sample->pid};
 	uint64_t pcs[MAX_UNWOUND];
 	struct unwind_end end;
 	size_t n;
 
-	if (!perfdata_user_stack(sample, &start.sp, &start.fp))
+	if (!perfdata_user_stack(sample, &start.pc, &start.sp, &start.fp))
 		return;
 	start.stack = sample->user_stack;
 	start.stack_len = sample->user_stack_len;
 	n = unwind(&start, find_rule, c, pcs, MAX_UNWOUND, &end);
 	for (size_t i = 0; i < n; i++)
 		collect(c, process_of(c, sample->pid), pcs[i]);
+	if (n == 1)
+		mark_code(c, sample);
 }
 
 typedef void visit_record(struct collector *c, const struct perfdata_reader *reader,
