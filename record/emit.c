@@ -259,7 +259,9 @@ void emit_flush(struct recording *r)
 
 	if (r->failure || !r->writer)
 		return;
-	perfdata_writer_times(r->writer, counts->first_time, counts->last_time);
+	/* Files are put in order by their times: one without an event yet has its own, too. */
+	perfdata_writer_times(r->writer, counts->first_time ? counts->first_time : r->file.began,
+			      counts->last_time ? counts->last_time : watch_now());
 	emit_failed(r, perfdata_writer_flush(r->writer));
 }
 

@@ -120,13 +120,5 @@ status=0
 same "snapshots that overlap are not counted twice" 2 $status
 check "and it is said" grep -q 'once more' overlap.txt
 
-# --- Options that do not go together
-for options in "--rotate=5" "--rotate=10X" "--rotate=1h --snapshot" "-o - --rotate=1h" "--keep 3" \
-	"--max-size=1M --snapshot" "--snapshot=load>3" "--snapshot-window=1m" "--rotate=1h --keep 1"; do
-	status=0
-	# shellcheck disable=SC2086
-	"$record" $options -- "$program" >refused.log 2>&1 </dev/null || status=$?
-	same "$options is refused" 125 $status
-done
 same "no event is left in tracefs" "" "$(orphaned_groups)"
 finish

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct error *parse(struct record_options *options, char *line)
@@ -70,6 +71,72 @@ static void test_gctrace(void **state)
 	assert_null(parse(&options, file));
 	assert_true(options.gctrace);
 	assert_string_equal(options.gctrace_file, "gc.log");
+}
+
+/* `10m` is minutes and `10M` is MiB. */
+static void test_bounds(void **state)
+{
+	char time[] = "record --rotate=10m --keep 3 -- prog";
+	char size[] = "record --rotate=10M --max-size 2G -- prog";
+	char flight[] = "record --snapshot --snapshot=rss>2G --snapshot-window 90s -p 1";
+	struct record_options options;
+
+	(void)state;
+	assert_null(parse(&options, time));
+	assert_int_equal(options.rotate_time, 600000000000);
+	assert_int_equal(options.rotate_size, 0);
+	assert_int_equal(options.keep, 3);
+	assert_true(options_numbered(&options));
+	assert_false(options_to_pipe(&options));
+	options_free(&options);
+	assert_null(parse(&options, size));
+	assert_int_equal(options.rotate_time, 0);
+	assert_int_equal(options.rotate_size, 10 << 20);
+	assert_int_equal(options.max_size, 2ull << 30);
+	options_free(&options);
+	assert_null(parse(&options, flight));
+	assert_true(options.snapshot);
+	assert_int_equal(options.n_conditions, 1);
+	assert_int_equal(options.snapshot_window, 90000000000);
+	assert_int_equal(options.snapshot_memory, 64 << 20);
+	assert_true(options_numbered(&options));
+	options_free(&options);
+}
+
+static void test_bounds_that_clash(void **state)
+{
+	static const char *const lines[] = {
+		"record --rotate=5 -- prog",
+		"record --rotate=1ms -- prog",
+		"record --rotate=1K -- prog",
+		"record --rotate=1h --snapshot -- prog",
+		"record --rotate=1h --keep 1 -- prog",
+		"record --keep 3 -- prog",
+		"record -o - --rotate=1h -- prog",
+		"record -o - --snapshot -- prog",
+		"record -o - --pprof http://localhost:1/debug/pprof/heap -- prog",
+		"record --max-size=1M --snapshot -- prog",
+		"record --snapshot-window=1m -- prog",
+		"record --snapshot --snapshot-window=1s -- prog",
+		"record --snapshot --snapshot-memory=1K -- prog",
+		"record --snapshot=load>3 -- prog",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct record_options options;
+		struct error *err;
+		char line[128];
+
+		snprintf(line, sizeof(line), "%s", lines[i]);
+		err = parse(&options, line);
+		if (!err)
+			print_error("\"%s\" was taken\n", lines[i]);
+		assert_non_null(err);
+		assert_non_null(error_remedy_text(err));
+		error_free(err);
+		options_free(&options);
+	}
 }
 
 static void test_native(void **state)
@@ -167,9 +234,14 @@ static void test_durations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command),	  cmocka_unit_test(test_pids),
-		cmocka_unit_test(test_gctrace),	  cmocka_unit_test(test_native),
-		cmocka_unit_test(test_pprof),	  cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_pids),
+		cmocka_unit_test(test_gctrace),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_bounds_that_clash),
+		cmocka_unit_test(test_native),
+		cmocka_unit_test(test_pprof),
+		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_durations),
 	};
 
