@@ -150,27 +150,37 @@ static void wait_for_owner(struct life *life, const struct event *event, uint32_
 	};
 }
 
+static void take_tally(struct fault_tally *from, const struct fault_tally *tally)
+{
+	from->faults -= tally->faults;
+	from->major -= tally->major;
+	from->first_bytes -= tally->first_bytes;
+}
+
 static void move_to_owner(struct track *track, struct life *life, const struct unowned_fault *fault,
 			  enum memory_owner owner)
 {
 	struct model *model = track->model;
 	struct fault_account *account = &model->faults[life->faults];
 	uint64_t *slot = slot_at(account, fault->time);
-	const struct fault_tally *tally = &fault->tally;
+	enum memory_owner before = model->fault_sites[fault->site].owner;
 	uint32_t to = site_of(track, life->process, owner, model->fault_sites[fault->site].stack);
-	struct fault_tally *from = &model->fault_sites[fault->site].tally;
 
-	from->faults -= tally->faults;
-	from->major -= tally->major;
-	from->first_bytes -= tally->first_bytes;
-	from = &account->owners[OWNER_UNKNOWN];
-	from->faults -= tally->faults;
-	from->major -= tally->major;
-	from->first_bytes -= tally->first_bytes;
-	slot[OWNER_UNKNOWN] -= tally->first_bytes;
-	slot[owner] += tally->first_bytes;
-	add_tally(&model->fault_sites[to].tally, tally);
-	add_tally(&account->owners[owner], tally);
+	take_tally(&model->fault_sites[fault->site].tally, &fault->tally);
+	take_tally(&account->owners[before], &fault->tally);
+	slot[before] -= fault->tally.first_bytes;
+	add_tally(&model->fault_sites[to].tally, &fault->tally);
+	add_tally(&account->owners[owner], &fault->tally);
+	slot[owner] += fault->tally.first_bytes;
+}
+
+/*
+ * Whether a reading of the mappings may tell more: of memory that nothing is known of, and of what
+ * the runtime has mapped, which may be for the heap.
+ */
+static bool is_provisional(enum memory_owner owner)
+{
+	return owner == OWNER_UNKNOWN || owner == OWNER_ANON || owner == OWNER_GO_RUNTIME;
 }
 
 void track_find_owners(struct track *track, struct life *life)
@@ -183,7 +193,7 @@ void track_find_owners(struct track *track, struct life *life)
 
 		if (owner == OWNER_UNKNOWN)
 			life->unowned[left++] = fault;
-		else
+		else if (owner != track->model->fault_sites[fault.site].owner)
 			move_to_owner(track, life, &fault, owner);
 	}
 	life->n_unowned = left;
@@ -226,7 +236,7 @@ void track_fault(struct track *track, const struct event *event)
 	add_tally(&account->owners[owner], &tally);
 	add_tally(&track->model->fault_sites[site].tally, &tally);
 	slot_at(account, event->time)[owner] += tally.first_bytes;
-	if (owner == OWNER_UNKNOWN)
+	if (is_provisional(owner))
 		wait_for_owner(life, event, site, &tally);
 }
 

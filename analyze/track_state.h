@@ -176,7 +176,7 @@ struct pending_syscall {
 	uint32_t stack; /* NONE */
 };
 
-/* A fault in memory of which it is not known yet whose it is. */
+/* A fault in memory of which it is not certain yet whose it is. */
 struct unowned_fault {
 	uint64_t address, time;
 	uint32_t site; /* index into model.fault_sites */
@@ -370,7 +370,7 @@ bool track_runtime_made(struct track *track, const struct life *life, uint32_t s
 /* Counts an event by its name. */
 void track_other(struct track *track, const struct event *event);
 void track_fault(struct track *track, const struct event *event);
-/* Faults in memory whose owner was not known may have one by now. */
+/* Faults in memory whose owner was not certain have one by now: the mappings were read. */
 void track_find_owners(struct track *track, struct life *life);
 /* What of an object that is no more, or of which no more is known, was touched. */
 void track_object_pages(const struct life *life, struct site *site, uint64_t address, uint64_t size,

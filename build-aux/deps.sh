@@ -57,6 +57,9 @@ needs() {
 		test|clang|command -v clang|clang|the second compiler, and fuzzing
 		test|sanitizers of clang|have_clang_runtime|libclang-rt-dev|fuzzing
 		test|pgrep|command -v pgrep|procps|tests that attach
+		test|qemu|command -v qemu-system-x86_64|qemu-system-x86 seabios|tests on other kernels
+		test|busybox|command -v busybox|busybox-static|tests on other kernels
+		test|cpio|command -v cpio|cpio|tests on other kernels
 		test|clang-format|command -v clang-format|clang-format|make format, make lint
 		test|shellcheck|command -v shellcheck|shellcheck|make lint
 		demo|jq|command -v jq|jq|reads what the test programs and analyze print as JSON
