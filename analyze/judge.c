@@ -26,7 +26,7 @@ static struct judge_options with_defaults(const struct judge_options *given)
 	if (options.false_discovery <= 0)
 		options.false_discovery = 0.05;
 	if (!options.min_cycles)
-		options.min_cycles = 8;
+		options.min_cycles = 4;
 	if (options.min_seconds <= 0)
 		options.min_seconds = 3;
 	if (!options.min_survivors)
@@ -59,6 +59,9 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
  * their growth in churn are those where such time is long. */
 #define BLIND_WEIGHT 1.4
 
+/* Even odds where half of the time is dark. */
+#define TAIL_WEIGHT 4
+
 /* The odds that the growth has ended: by when the survivors were born, and where that tells nothing
  * by the live objects alone. */
 static double ended_odds(const struct judge_evidence *ev)
@@ -67,7 +70,11 @@ static double ended_odds(const struct judge_evidence *ev)
 		      BLIND_WEIGHT * ev->blind * ev->flat_or_blind;
 
 	/* What has slowed down once is the likelier to do so again. */
-	return ev->settled > 0 ? 3 * odds : odds;
+	if (ev->settled > 0)
+		odds *= 3;
+	/* Where the garbage collector runs so seldom that much of the time follows its last cycle,
+	 * the deaths that would show an end are still to come. */
+	return odds + TAIL_WEIGHT * ev->axis->tail * ev->axis->tail;
 }
 
 /* The probability of a leak of objects: it grows at all, the growth has not ended, and the old
@@ -133,7 +140,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 	}
 	candidate->verdict = VERDICT_TOO_LITTLE;
 	candidate->confidence = 1;
-	if (too_short(options, ev->axis) || ev->live.n < 4 || objects < MIN_OBJECTS)
+	if (too_short(options, ev->axis) || ev->live.n < 3 || objects < MIN_OBJECTS)
 		return;
 	if (came_down(ev)) {
 		candidate->verdict = VERDICT_BURST;

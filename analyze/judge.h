@@ -10,7 +10,7 @@
  */
 struct judge_options {
 	double false_discovery;	  /* accepted share of false leaks among the leaks; 0: 0.05 */
-	uint64_t min_cycles;	  /* GC cycles below which nothing is judged; 0: 8 */
+	uint64_t min_cycles;	  /* GC cycles below which nothing is judged; 0: 4 */
 	double min_seconds;	  /* of what GC cycles do not count, the same; 0: 3 */
 	uint64_t min_survivors;	  /* sampled survivors below which nothing is; 0: 5 */
 	uint64_t memory_limit;	  /* bytes: say when the growth reaches it; 0: not known */

@@ -7,12 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What was born after the last epoch that ended; readings of counters do not show it. */
+static void set_tail(struct judge_axis *axis, bool unfinished, double finish)
+{
+	axis->n_births = axis->n;
+	if (!unfinished || axis->counted || !axis->n || finish <= axis->span)
+		return;
+	axis->end[axis->n_births++] = finish;
+	axis->tail = 1 - axis->span / finish;
+}
+
 void judge_axis_init(struct judge_axis *axis, const struct model *model,
 		     const struct process *process, bool by_time)
 {
 	const struct epoch *epochs = by_time ? process->slices : process->epochs;
 	size_t n_epochs = by_time ? process->n_slices : process->n_epochs;
 	uint64_t start = process->start > model->first_time ? process->start : model->first_time;
+	uint64_t finish = process->end ? process->end : model->last_time;
 	double mean;
 	size_t n = 0;
 
@@ -38,6 +49,7 @@ void judge_axis_init(struct judge_axis *axis, const struct model *model,
 		axis->n_cycles += axis->cycles[i];
 	}
 	axis->span = n ? axis->end[n - 1] : 0;
+	set_tail(axis, n < n_epochs, (double)(finish > start ? finish - start : 0) / 1e9);
 	mean = n ? axis->span / axis->n_cycles : 0;
 	/* Cycles that are forced in quick succession give nothing the time to die: an object is as
 	 * old as the cycles it has seen, but not older than the time it has had. */

@@ -28,11 +28,15 @@ struct judge_axis {
 	bool by_time;	/* slices */
 	bool counted;	/* between readings of the bucket table, which hold no garbage */
 	size_t n;	/* epochs that ended */
-	double *end;	/* of each */
+	double *end;	/* of each; and of the recording, where n_births > n */
 	double *cycles; /* in each */
 	double *age;	/* of what was born in each, at the last end: in cycles, at least */
 	double n_cycles;
 	double span; /* seconds to the last end */
+	/* The epochs of which all births are known: also the one that the recording's end cut off.
+	 * Its share of the time; of its deaths nothing is known. */
+	size_t n_births;
+	double tail;
 	bool attached;
 	struct tally *none; /* zeros, for what a site has not */
 };

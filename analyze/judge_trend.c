@@ -227,7 +227,7 @@ static double kept_share(const struct judge_evidence *ev)
 static void weigh_stopped(struct judge_evidence *ev)
 {
 	double kept = kept_share(ev);
-	double proven = stopped_until(ev, ev->old_end), all = stopped_until(ev, ev->axis->n);
+	double proven = stopped_until(ev, ev->old_end), all = stopped_until(ev, ev->axis->n_births);
 
 	ev->stopped = kept * all + (1 - kept) * fmax(proven, all);
 	ev->blind = 1 - kept;
@@ -464,6 +464,6 @@ void judge_growth(struct judge_evidence *ev)
 {
 	if (ev->survivors >= 5 && ev->window > 0 && ev->p_value <= 0.05 && ev->not_freed > 0.5)
 		growth_of_kept(ev);
-	else if (ev->live.n >= 4)
+	else if (ev->live.n >= 3)
 		growth_of_live(ev);
 }

@@ -307,6 +307,9 @@ void track_finish(struct track *track)
 		track_finish_life(track, &track->lives[i]);
 	if (!track->by_counters)
 		tablecheck_finish(track->check, track->model);
+	/* An empty table has told nothing. */
+	if (!track->model->births)
+		track->model->counted_readings = 0;
 	if (track->model->snapshots)
 		snapshots_finish(track->model->snapshots, track->model->last_time);
 	drop_empty_sites(track);
