@@ -167,11 +167,11 @@ static bool continue_at(const struct pending *pending, const struct text *text, 
  * container runtime puts before it, in the string of a JSON record, and at the column at which the
  * torn line began.
  */
-#define STARTS_MAX 7
+#define STARTS_MAX 9
 static size_t line_starts(const struct text *text, size_t prefix, const char *starts[STARTS_MAX])
 {
-	static const char *const marks[] = {" F ", "\"log\":\"", "\"message\":\"", "\"msg\":\"",
-					    "| "};
+	static const char *const marks[] = {
+		" F ", "\"log\":\"", "\"message\":\"", "\"msg\":\"", "| ", "\"MESSAGE\":\"", "]: "};
 	size_t n = 0, len = (size_t)(text->end - text->begin);
 
 	starts[n++] = text->begin;

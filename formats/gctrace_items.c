@@ -120,6 +120,24 @@ static const char *read_text(const char *p, const char *end, const char *text)
 	return (size_t)(end - p) >= len && !memcmp(p, text, len) ? p + len : NULL;
 }
 
+/* Each JSON record that another one holds as a string doubles the backslashes in it. */
+static const char *skip_backslashes(const char *p, const char *end)
+{
+	while (p < end && *p == '\\')
+		p++;
+	return p;
+}
+
+/* "->", of which encoders of JSON escape the second half. */
+static const char *read_arrow(const char *p, const char *end)
+{
+	const char *next = read_text(p, end, "->");
+
+	if (next || end - p < 3 || p[0] != '-' || p[1] != '\\')
+		return next;
+	return read_text(skip_backslashes(p + 1, end), end, "u003e");
+}
+
 /* Whether the text at p has the form: '0' stands for a digit, anything else for itself. */
 static bool has_form(const char *p, const char *end, const char *form)
 {
@@ -320,9 +338,7 @@ static const char *take_item(struct gctrace_progress *progress, const char *p, c
 		next = read_text(p, end, item->text);
 		break;
 	case ITEM_ARROW:
-		next = read_text(p, end, "->");
-		if (!next)
-			next = read_text(p, end, "-\\u003e");
+		next = read_arrow(p, end);
 		break;
 	case ITEM_OPTION:
 		next = read_text(p, end, item->text);
@@ -388,8 +404,9 @@ bool gctrace_at_end(const char *p, const char *end)
 {
 	while (p < end && (*p == '\r' || *p == ' ' || *p == '\t'))
 		p++;
-	/* The end of the line, of a string, of a line inside a JSON string, or a change of colour.
-	 */
-	return p == end || *p == '"' || *p == '\033' || read_text(p, end, "\\n") ||
-	       read_text(p, end, "\\r");
+	/* The end of the line, of a string, of a line inside a JSON string (which may itself stand
+	 * in one), or a change of colour. */
+	if (p == end || *p == '"' || *p == '\033')
+		return true;
+	return *p == '\\' && (p = skip_backslashes(p, end)) < end && strchr("nr\"", *p);
 }

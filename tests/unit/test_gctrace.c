@@ -524,6 +524,14 @@ static void wrapped(void **state)
 		"some words without an end%s\n",
 		"{\"log\":\"%s\\n\",\"stream\":\"stderr\",\"time\":\"2026-11-22T03:42:21.69Z\"}\n",
 		"{\"ts\":1,\"msg\":\"%s\"}\n",
+		"{\"__REALTIME_TIMESTAMP\":\"1795338191716089\",\"MESSAGE\":\"%s\",\"_PID\":\"7\"}"
+		"\n",
+		"2026-11-22T03:42:21+0000 host app[123]: %s\n",
+		"<12>1 2026-11-22T03:42:21.698Z host app 123 - - %s\n",
+		"2026-11-22T03:42:21.698374665Z %s\n",
+		"{\"log\":\"{\\\"level\\\":\\\"info\\\",\\\"msg\\\":\\\"%s\\\"}\\n\",\"stream\":"
+		"\"stdout\"}\n",
+		"{\"log\":\"{\\\"msg\\\":\\\"%s\\\\n\\\"}\\n\",\"stream\":\"stdout\"}\n",
 		"\033[36mweb |\033[0m %s\033[0m\n",
 	};
 	static const char *const lines[] = {line_115, line_118, line_126};
@@ -552,6 +560,15 @@ static void wrapped(void **state)
 		assert_int_equal(found.n, 1);
 		assert_true(same(&whole.entries[0], &found.entries[0]));
 		assert_string_equal(found.raw[0], lines[l]);
+		/* A record in a record, whose backslashes are escaped too. */
+		escaped[0] = 0;
+		for (const char *p = lines[l]; *p; p++)
+			sprintf(escaped + strlen(escaped), *p == '>' ? "\\\\u003e" : "%c", *p);
+		snprintf(text, sizeof(text), "{\"log\":\"{\\\"msg\\\":\\\"%s\\\"}\\n\"}\n",
+			 escaped);
+		parse(text, &found);
+		assert_int_equal(found.n, 1);
+		assert_true(same(&whole.entries[0], &found.entries[0]));
 	}
 }
 
