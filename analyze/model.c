@@ -2,6 +2,7 @@
 
 #include "analyze/clocks.h"
 #include "analyze/snapshots.h"
+#include "formats/goroutineprofile.h"
 #include "formats/gotrace.h"
 #include "formats/heapprofile.h"
 #include "formats/xalloc.h"
@@ -44,6 +45,15 @@ static void free_dumps(struct model *model)
 		free(dump->problem);
 	}
 	free(model->dumps);
+}
+
+static void free_goroutine_dumps(struct model *model)
+{
+	for (size_t i = 0; i < model->n_goroutine_dumps; i++) {
+		goroutine_profile_free(model->goroutine_dumps[i].profile);
+		free(model->goroutine_dumps[i].path);
+	}
+	free(model->goroutine_dumps);
 }
 
 static void free_executions(struct model *model)
@@ -115,6 +125,7 @@ void model_free(struct model *model)
 	free_alignments(model);
 	free_dumps(model);
 	free_executions(model);
+	free_goroutine_dumps(model);
 	for (size_t i = 0; i < model->n_candidates; i++) {
 		free(model->candidates[i].evidence);
 		free(model->candidates[i].advice);

@@ -310,6 +310,13 @@ struct execution {
 	char *problem;	   /* why it is not placed, or what limits it; NULL */
 };
 
+/* A goroutine profile that was given beside the heap dumps. */
+struct goroutine_dump {
+	char *path;
+	struct goroutine_profile *profile; /* owned */
+	uint64_t time;			   /* on the trace's clock; 0 unknown */
+};
+
 enum verdict {
 	VERDICT_LEAK,
 	VERDICT_LIKELY_LEAK,
@@ -411,6 +418,8 @@ struct model {
 	/* Added by reconcile */
 	struct heap_dump *dumps;
 	size_t n_dumps, cap_dumps;
+	struct goroutine_dump *goroutine_dumps;
+	size_t n_goroutine_dumps, cap_goroutine_dumps;
 	/* Added by gotrace */
 	struct execution *executions;
 	size_t n_executions, cap_executions;

@@ -3,6 +3,7 @@
 #include "analyze/clocks.h"
 #include "analyze/reconcile_table.h"
 #include "analyze/snapshots.h"
+#include "formats/goroutineprofile.h"
 #include "formats/heapprofile.h"
 #include "formats/xalloc.h"
 
@@ -54,23 +55,51 @@ static void add_dump(struct model *model, const char *name, struct heap_profile 
 		       text ? profile->memstats.num_gc : 0);
 }
 
+/* Nothing of it is compared with the heap's events; the report says what it holds. */
+static void add_goroutines(struct model *model, const char *name, struct goroutine_profile *profile)
+{
+	xgrow(model->goroutine_dumps, model->cap_goroutine_dumps, model->n_goroutine_dumps + 1);
+	model->goroutine_dumps[model->n_goroutine_dumps++] = (struct goroutine_dump){
+		.path = xstrdup(name),
+		.profile = profile,
+	};
+}
+
 struct error *reconcile_load(struct model *model, const char *path)
 {
+	struct goroutine_profile *goroutines;
+	struct error *err, *other = NULL;
 	struct heap_profile *profile;
 
-	TRY(heap_profile_read(path, &profile));
-	add_dump(model, path, profile);
-	return NULL;
+	err = heap_profile_read(path, &profile);
+	if (!err) {
+		add_dump(model, path, profile);
+	} else if (!(other = goroutine_profile_read(path, &goroutines))) {
+		error_free(err);
+		err = NULL;
+		add_goroutines(model, path, goroutines);
+	}
+	error_free(other);
+	return err;
 }
 
 struct error *reconcile_load_data(struct model *model, const char *name, const void *data,
 				  size_t len)
 {
+	struct goroutine_profile *goroutines;
+	struct error *err, *other = NULL;
 	struct heap_profile *profile;
 
-	TRY(error_context(heap_profile_parse(data, len, &profile), "%s", name));
-	add_dump(model, name, profile);
-	return NULL;
+	err = heap_profile_parse(data, len, &profile);
+	if (!err) {
+		add_dump(model, name, profile);
+	} else if (!(other = goroutine_profile_parse(data, len, &goroutines))) {
+		error_free(err);
+		err = NULL;
+		add_goroutines(model, name, goroutines);
+	}
+	error_free(other);
+	return error_context(err, "%s", name);
 }
 
 /* ---- Which process ------------------------------------------------------------------------ */
@@ -464,6 +493,12 @@ static void say_time_is_ambiguous(const struct model *model, struct heap_dump *d
 
 void reconcile_dumps(struct model *model)
 {
+	for (size_t i = 0; i < model->n_goroutine_dumps; i++) {
+		struct goroutine_dump *dump = &model->goroutine_dumps[i];
+
+		if (dump->profile->time_nanos > 0)
+			dump->time = model_trace_time(model, (uint64_t)dump->profile->time_nanos);
+	}
 	for (uint32_t i = 0; i < model->n_dumps; i++) {
 		reconcile(model, i);
 		say_time_is_ambiguous(model, &model->dumps[i]);

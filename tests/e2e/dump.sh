@@ -55,8 +55,41 @@ analyzer_agrees() {
 	}
 }
 
+# What else may be given beside a trace: what `go tool pprof -proto` made of a dump, the allocs
+# profile, which holds the same, goroutine profiles, dumps of other programs; in any order.
+other_forms() {
+	local version=$1 dir=$work/forms other=$work/${2:-} text
+	clock_program "$version" || return 0
+	mkdir -p "$dir"
+	check "Go $version: profiles of all kinds" "$record" -q -o "$dir/trace.gmt" -- "$program" \
+		-duration 1s -profiles "$dir"
+	check "Go $version: heap and allocs agree with the trace, last one first" \
+		analyzer_agrees "$dir" allocs heap
+	if command -v go >/dev/null; then
+		check "go tool pprof -proto" env PPROF_TMPDIR="$dir" go tool pprof -proto \
+			-output="$dir/proto.pb.gz" "$dir/heap.pb.gz"
+		check "Go $version: what it made of the dump agrees too" analyzer_agrees "$dir" proto heap
+	fi
+	"$analyze" "$dir/trace.gmt" --pprof "$dir/goroutine.txt" --pprof "$dir/heap.pb.gz" \
+		--pprof "$dir/goroutine.pb.gz" -f json >"$dir/report.json" 2>"$dir/err"
+	same "Go $version: goroutines in the two forms of the profile, and where most of them are" \
+		'[[7,"main.wait",true],[7,"main.wait",true]]' "$(jq -c '[.goroutine_dumps[] |
+		[.stacks[0].count, ([.stacks[0].frames[].function | select(startswith("runtime.") | not)][0]),
+		([.stacks[].count] | add) == .goroutines]]' "$dir/report.json")"
+	same "Go $version: as many as the text says" \
+		"$(sed -n '1s/.*total //p' "$dir/goroutine.txt")" "$(jq '.goroutine_dumps[0].goroutines' "$dir/report.json")"
+	same "Go $version: the dump between them is compared" true "$(jq '.dumps[0].agrees' "$dir/report.json")"
+	[ -e "$other/end.pb.gz" ] || return 0
+	"$analyze" "$dir/trace.gmt" --pprof "$other/end.pb.gz" --pprof "$dir/heap.pb.gz" >"$dir/text" 2>&1
+	text=$(tr -s '\n ' ' ' <"$dir/text")
+	check "a dump of another program is refused, with the reason" \
+		grep -Eq 'Dump 1, [^:]*: not compared: [^.]*of another (program|run)' <<<"$text"
+	check "and the one beside it is compared" grep -Eq 'ok Dump 2, .*match \(100 ?%\)' <<<"$text"
+}
+
 versions=${E2E_GO:-1.15 1.19 1.27}
 for version in $versions; do
 	reconcile "$version"
 done
+other_forms "${version:-1.27}" "${version:-1.27}"
 finish

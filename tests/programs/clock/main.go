@@ -10,10 +10,12 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"runtime/trace"
+	"sync"
 	"time"
 	_ "unsafe" // for go:linkname
 )
@@ -62,9 +64,37 @@ func report(mono, wall int64) {
 	})
 }
 
+// wait is where the goroutines of writeProfiles are.
+func wait(begun *sync.WaitGroup, end chan bool) {
+	begun.Done()
+	<-end
+}
+
+func writeProfiles(folder string) {
+	var begun sync.WaitGroup
+	end := make(chan bool)
+	for i := 0; i < 7; i++ {
+		begun.Add(1)
+		go wait(&begun, end)
+	}
+	begun.Wait()
+	for _, name := range []string{"heap", "allocs", "goroutine"} {
+		for debug, suffix := range []string{".pb.gz", ".txt"} {
+			file, err := os.Create(filepath.Join(folder, name+suffix))
+			if err != nil {
+				panic(err)
+			}
+			pprof.Lookup(name).WriteTo(file, debug)
+			file.Close()
+		}
+	}
+	close(end)
+}
+
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to run")
 	heap := flag.String("heap", "", "heap dump at the end, after a collection, into this file")
+	profiles := flag.String("profiles", "", "heap, allocs and goroutine profiles at the end, into this folder")
 	execution := flag.String("trace", "", "execution trace of all of it, into this file")
 	flag.Parse()
 
@@ -96,6 +126,9 @@ func main() {
 		}
 		pprof.Lookup("heap").WriteTo(file, 0)
 		file.Close()
+	}
+	if *profiles != "" {
+		writeProfiles(*profiles)
 	}
 	report(mono, wall)
 }
