@@ -223,6 +223,8 @@ struct process {
 	 * last, which ends where the recording does. A cycle of theirs is their number. */
 	struct epoch *slices;
 	size_t n_slices, cap_slices;
+	uint32_t native_every; /* C allocations: one of so many; 0: not recorded */
+	uint64_t native_whole; /* and all from this size on; 0: no exception */
 	/* By kind: what ended without its beginning having been seen. */
 	uint64_t ended_unseen[SITE_KINDS];
 };

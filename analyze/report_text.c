@@ -226,6 +226,46 @@ static char *sampling_text(const struct process *process)
 	return xasprintf("one sample per %s", units_bytes((double)process->mem_profile_rate).text);
 }
 
+static bool is_c_only(const struct process *process)
+{
+	return process->native_every && !process->runtime_init &&
+	       !(process->go_version && process->go_version[0]);
+}
+
+/* What C code allocated, where that was recorded. */
+static void print_native(const struct report *report, uint32_t index)
+{
+	const struct model *model = report->model;
+	const struct process *process = &model->processes[index];
+	uint64_t births = 0, deaths = process->ended_unseen[SITE_NATIVE], sites = 0;
+	char *thinned = xstrdup("");
+	double live = 0;
+
+	for (size_t i = 0; i < model->n_sites; i++) {
+		const struct site *site = &model->sites[i];
+
+		if (site->process != index || site->kind != SITE_NATIVE)
+			continue;
+		births += site->births;
+		deaths += site->deaths;
+		live += site->est_live_bytes;
+		sites++;
+	}
+	if (process->native_every > 1) {
+		free(thinned);
+		thinned = xasprintf(", one of %" PRIu32 " below %s and all above",
+				    process->native_every,
+				    units_bytes((double)process->native_whole).text);
+	}
+	if (process->native_every)
+		report_wrap(report, 4, 4,
+			    "C code: %s allocations and %s frees recorded at %s sites%s; %s of "
+			    "them alive at the end",
+			    units_count(births).text, units_count(deaths).text,
+			    units_count(sites).text, thinned, units_bytes(live).text);
+	free(thinned);
+}
+
 static void print_process(const struct report *report, uint32_t index)
 {
 	const struct model *model = report->model;
@@ -240,16 +280,23 @@ static void print_process(const struct report *report, uint32_t index)
 		free(ended);
 		ended = xasprintf(", ended at %s", report_time(report, process->end).text);
 	}
-	report_wrap(report, 0, 4,
-		    "process %" PRIu32 " %s (%s), %s%s: %s GC cycles, %s births and %s deaths "
-		    "sampled at %s sites, %s",
-		    process->pid, process->exe ? process->exe : process->comm,
-		    process->go_version && process->go_version[0] ? process->go_version
-								  : "Go version not known",
-		    process->attached ? "attached to" : "recorded from its start", ended,
-		    units_count(count_cycles(model, index)).text,
-		    units_count(report->births[index]).text, units_count(deaths).text,
-		    units_count(count_sites(model, index)).text, sampling);
+	if (is_c_only(process)) {
+		report_wrap(report, 0, 4, "process %" PRIu32 " %s, which is not Go, %s%s",
+			    process->pid, process->exe ? process->exe : process->comm,
+			    process->attached ? "attached to" : "recorded from its start", ended);
+	} else
+		report_wrap(report, 0, 4,
+			    "process %" PRIu32
+			    " %s (%s), %s%s: %s GC cycles, %s births and %s deaths "
+			    "sampled at %s sites, %s",
+			    process->pid, process->exe ? process->exe : process->comm,
+			    process->go_version && process->go_version[0] ? process->go_version
+									  : "Go version not known",
+			    process->attached ? "attached to" : "recorded from its start", ended,
+			    units_count(count_cycles(model, index)).text,
+			    units_count(report->births[index]).text, units_count(deaths).text,
+			    units_count(count_sites(model, index)).text, sampling);
+	print_native(report, index);
 	free(sampling);
 	free(ended);
 }

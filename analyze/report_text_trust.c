@@ -131,6 +131,51 @@ static void trust_processes(const struct report *report)
 	}
 }
 
+/* Whether any process has a Go heap that could have been recorded. */
+static bool any_go(const struct model *model)
+{
+	for (size_t i = 0; i < model->n_processes; i++) {
+		const struct process *process = &model->processes[i];
+
+		if (!process->native_every || process->runtime_init ||
+		    (process->go_version && process->go_version[0]))
+			return true;
+	}
+	return !model->n_processes;
+}
+
+/* Whether every free that was recorded is of an allocation that was. */
+static void trust_native(const struct report *report)
+{
+	const struct model *model = report->model;
+
+	for (size_t i = 0; i < model->n_processes; i++) {
+		const struct process *process = &model->processes[i];
+		uint64_t unseen = process->ended_unseen[SITE_NATIVE];
+
+		if (!process->native_every)
+			continue;
+		if (!unseen)
+			finding(report, TRUST_GOOD,
+				"Every free by C code in process %" PRIu32
+				" is of an allocation that was recorded.",
+				process->pid);
+		else if (process->attached)
+			finding(report, TRUST_GOOD,
+				"%s frees by C code in process %" PRIu32
+				" are of what was allocated before the recording; they are counted "
+				"against growth.",
+				units_count(unseen).text, process->pid);
+		else
+			finding(report, TRUST_WARN,
+				"%s frees by C code in process %" PRIu32
+				" are of what was not seen to be allocated, though it was recorded "
+				"from its start: by a function that has no probe, or before an "
+				"exec.",
+				units_count(unseen).text, process->pid);
+	}
+}
+
 static void trust_tables(const struct report *report)
 {
 	const struct model *model = report->model;
@@ -146,6 +191,8 @@ static void trust_tables(const struct report *report)
 			units_count(model->counted_readings).text);
 		return;
 	}
+	if (model->heap_not_recorded && !any_go(model))
+		return;
 	if (model->heap_not_recorded) {
 		finding(report, TRUST_WARN,
 			"Births and deaths were not recorded (--heap=counters or off), so the %s "
@@ -350,6 +397,7 @@ void report_trust(const struct report *report)
 	trust_reading(report);
 	trust_processes(report);
 	trust_tables(report);
+	trust_native(report);
 	trust_alignments(report);
 	trust_executions(report);
 	trust_clocks(report);

@@ -305,6 +305,7 @@ void track_finish(struct track *track)
 	track_finish_parts(track);
 	for (size_t i = 0; i < track->n_lives; i++)
 		track_finish_life(track, &track->lives[i]);
+	track_native_finish(track);
 	if (!track->by_counters)
 		tablecheck_finish(track->check, track->model);
 	/* An empty table has told nothing. */

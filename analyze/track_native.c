@@ -275,6 +275,20 @@ void track_native_free(struct track *track, const struct event *event)
 		end_object(track, event, event->v[FIELD_P]);
 }
 
+void track_native_finish(struct track *track)
+{
+	for (size_t i = 0; i < track->n_lives; i++) {
+		struct life *life = &track->lives[i];
+		const struct note_native *how = how_of(track, life->pid);
+		struct process *process = life_process(track, life);
+
+		if (how) {
+			process->native_every = how->every;
+			process->native_whole = how->every > 1 ? how->whole_from : 0;
+		}
+	}
+}
+
 void track_native_lost(struct track *track)
 {
 	struct native_state *state = track->native;

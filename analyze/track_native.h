@@ -27,6 +27,8 @@ void track_native_free(struct track *track, const struct event *event);
 uint32_t track_native_stack(struct track *track, const struct event *event);
 void track_cgo_call(struct track *track, const struct event *event);
 void track_native_note(struct track *track, const struct note_native *note);
+/* Tells the processes how theirs were recorded. */
+void track_native_finish(struct track *track);
 /* Events were lost: which functions are still running is not known any more. */
 void track_native_lost(struct track *track);
 void track_native_state_free(struct native_state *state);

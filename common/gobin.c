@@ -50,9 +50,11 @@ static struct error *index_file(struct gobin *bin)
 				    "before 1.15");
 	}
 	if (!has_table)
-		return error_remedy(error_new("%s: not a Go program", path),
-				    "the function table that every Go binary carries is missing; a "
-				    "packed or obfuscated binary cannot be read");
+		return error_remedy(
+			error_new("%s: not a Go program", path),
+			"the function table that every Go binary carries is missing; a packed or "
+			"obfuscated binary cannot be read; of what is not Go, --native records the "
+			"allocations of C code");
 	gobin_names_functions(&bin->functions, &bin->pclntab);
 	gobin_version_find(bin);
 	if (bin->version.minor < OLDEST_MINOR)

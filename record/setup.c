@@ -66,7 +66,7 @@ static struct error *setup_plan(struct recording *r, size_t i)
 		native_err = native_plan(target, &native_options, &r->natives[i]);
 	if (err) {
 		plan->heap = HEAP_OFF;
-		plan->heap_reason = xasprintf("not a Go program: %s", error_message(err));
+		plan->heap_reason = xstrdup(error_message(err));
 		error_free(err);
 		return native_err ? native_err : target_open_plain(target);
 	}

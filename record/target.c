@@ -105,8 +105,7 @@ struct error *target_open_bin(struct target *target)
 		err = error_context(err, "%s", target->exe);
 	return error_remedy(err,
 			    "give the Go program itself, not a script that starts it; or attach to "
-			    "it with -p PID; of a program that is not Go, --native records what C "
-			    "code allocates");
+			    "it with -p PID");
 }
 
 struct error *target_open_plain(struct target *target)
