@@ -4,6 +4,7 @@
 #include "record/synth.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define CLOCK_STEP  1000000	   /* ns between the clocks that are not the reading's own */
 #define CLOCK_EVERY 60000000000ull /* ns */
@@ -164,10 +165,16 @@ void emit_plans(struct recording *r)
 		emit_plan(r, i);
 }
 
-void emit_kernel(struct recording *r)
+/* It is known since the beginning; in each file it stands with the time of that file. */
+void emit_kernel(struct recording *r, uint64_t time)
 {
+	struct buffer *map = &r->kernel_map;
+
+	/* The trailer ends in time, CPU and id. */
+	if (map->len > 24)
+		memcpy(map->data + map->len - 24, &time, sizeof(time));
 	if (!r->failure)
-		emit_failed(r, put(r, r->kernel_map.data, r->kernel_map.len));
+		emit_failed(r, put(r, map->data, map->len));
 }
 
 void emit_processes(struct recording *r, uint64_t time)

@@ -446,7 +446,7 @@ static struct error *start(struct recording *r, int *status)
 	else
 		emit_part(r, r->started, false, "");
 	emit_clock(r);
-	emit_kernel(r);
+	emit_kernel(r, r->started);
 	emit_plans(r);
 	if (r->options->duration_ms)
 		r->deadline = r->started + r->options->duration_ms * 1000000;

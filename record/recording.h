@@ -106,7 +106,7 @@ void emit_clock_changes(struct recording *r);
 /* A remark about a process, or (0) the whole; takes the text. */
 void emit_text(struct recording *r, uint32_t pid, char *text);
 /* Where the kernel lies. */
-void emit_kernel(struct recording *r);
+void emit_kernel(struct recording *r, uint64_t time);
 /* What was installed and what could not be, so that the trace explains itself. */
 void emit_plans(struct recording *r);
 /* The present file begins, or ends, at a time; `text`: why. */

@@ -35,7 +35,7 @@ void rotate_begin(struct recording *r, uint64_t from)
 	if (!r->flight)
 		emit_part(r, from, false, "");
 	emit_clock(r);
-	emit_kernel(r);
+	emit_kernel(r, from);
 	emit_plans(r);
 	emit_processes(r, from);
 	for (size_t i = 0; i < r->n_targets; i++)

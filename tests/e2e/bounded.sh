@@ -108,6 +108,9 @@ check "--snapshot: one at the end" grep -qE 'shot.gmt.000003: .*the command ende
 same "--snapshot: and no other" 3 "$(find . -name 'shot.gmt*' | wc -l)"
 for n in 1 2 3; do
 	complete "snapshot $n is complete" shot$n shot.gmt.00000$n
+	check "snapshot $n: no event is out of order" sh -c "! grep -q 'put in order' shot$n.txt"
+	same "snapshot $n: perf script has no complaint" "" \
+		"$(perf script -i shot.gmt.00000$n -F event 2>&1 >/dev/null)"
 	within "snapshot $n: births that perf sees" "$(count_events shot.gmt.00000$n birth)" 10 100000
 done
 check "the first one begins with the program" grep -q 'recorded from its start' shot1.txt
