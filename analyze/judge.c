@@ -2,6 +2,7 @@
 
 #include "analyze/fold.h"
 #include "analyze/judge_evidence.h"
+#include "analyze/judge_hints.h"
 #include "analyze/judge_text.h"
 #include "analyze/stats.h"
 #include "formats/xalloc.h"
@@ -326,4 +327,5 @@ void judge(struct model *model, const struct judge_options *given)
 	free(evidence);
 	if (n)
 		qsort(model->candidates, n, sizeof(*model->candidates), compare_candidates);
+	judge_group(model);
 }

@@ -1,5 +1,6 @@
 #include "analyze/judge_text.h"
 
+#include "analyze/judge_hints.h"
 #include "analyze/rss.h"
 #include "analyze/units.h"
 #include "formats/xalloc.h"
@@ -198,19 +199,6 @@ static struct units_text round_duration(double seconds)
 	return out;
 }
 
-/* Where to look for the cause of a leak of each kind. */
-static const char *const look_for[SITE_KINDS] = {
-	[SITE_HEAP] = "look for what keeps them: a map, slice, channel or goroutine that is only "
-		      "ever added to",
-	[SITE_GOROUTINE] = "look at what they wait for: a channel that nobody serves or closes, a "
-			   "context that is never cancelled, a body that is never closed",
-	[SITE_NATIVE] = "look for the free that is missing on some path: Go's collector does not "
-			"know of this memory",
-	[SITE_MAPPING] = "look for the munmap (or Close) that is missing on some path",
-	[SITE_THREAD] = "look for goroutines that block in cgo or system calls, or hold a thread "
-			"by runtime.LockOSThread: each needs one of its own",
-};
-
 /* When the process that holds the site reaches its lowest limit, or NULL. */
 static char *limit_text(const struct model *model, const struct judge_options *options,
 			const struct judge_evidence *ev, const struct candidate *candidate)
@@ -237,11 +225,13 @@ static char *limit_text(const struct model *model, const struct judge_options *o
 static char *leak_text(const struct model *model, const struct judge_options *options,
 		       const struct judge_evidence *ev, const struct candidate *candidate)
 {
-	char *limit = limit_text(model, options, ev, candidate), *text;
+	char *limit = limit_text(model, options, ev, candidate), *text, *hint;
 
 	if (limit && options->memory_limit)
 		return limit;
-	text = xasprintf("%s%s%s", look_for[ev->site->kind], limit ? "; " : "", limit ? limit : "");
+	hint = judge_hint(model, ev->site);
+	text = xasprintf("%s%s%s", hint, limit ? "; " : "", limit ? limit : "");
+	free(hint);
 	free(limit);
 	return text;
 }

@@ -100,6 +100,10 @@ struct site {
 	 * scheduler starts (fold.h). The stack is one of several. */
 	bool of_runtime;
 	uint64_t starts; /* SITE_GOROUTINE: the function that is started, its address; else 0 */
+	/* SITE_HEAP: of the live, what was allocated by goroutines that were seen to start and
+	 * never ended, and the site where most of these started, where it is one. */
+	uint64_t live_of_goroutines;
+	uint32_t by_goroutines;
 	uint64_t locked; /* SITE_GOROUTINE: of the live, those that keep a thread for themselves */
 	/* SITE_GOROUTINE: sampled heap that its goroutines allocated which never ended. */
 	double held_est_bytes;
@@ -333,6 +337,9 @@ enum verdict {
 /* The judgement on one site. */
 struct candidate {
 	uint32_t site;
+	/* The first candidate of the same cause, an index; itself where it stands alone or leads.
+	 */
+	uint32_t leader;
 	enum verdict verdict;
 	double confidence;			/* 0..1 that the verdict holds */
 	double growth, growth_low, growth_high; /* bytes an hour, 95 % interval */

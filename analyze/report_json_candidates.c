@@ -221,6 +221,7 @@ static void put_counts(struct json_report *report, const struct site *site)
 	json_number(json, "live_est_objects", site->est_live_objects);
 	json_number(json, "held_est_bytes", site->held_est_bytes);
 	json_u64(json, "locked", site->locked);
+	json_u64(json, "live_of_goroutines", site->live_of_goroutines);
 	report_json_known(report, "min_size_bytes", site->births ? site->min_size : 0);
 	report_json_known(report, "max_size_bytes", site->births ? site->max_size : 0);
 	report_json_known(report, "first_birth_ns", site->first_birth);
@@ -237,6 +238,10 @@ static void put_candidate(struct json_report *report, size_t index)
 
 	json_object(json, NULL);
 	json_u64(json, "rank", index + 1);
+	if (candidate->leader == index)
+		json_null(json, "part_of");
+	else
+		json_u64(json, "part_of", candidate->leader + 1);
 	json_string(json, "kind", site_kind_name(site->kind));
 	json_string(json, "unit", site_kind_unit(site->kind));
 	json_string(json, "verdict", verdict_id(candidate->verdict));

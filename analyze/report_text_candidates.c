@@ -213,6 +213,29 @@ static void print_started(const struct report *report, const struct site *site)
 	report_frame_on(report, frame, report->options.width - strlen("     starts "), 0);
 }
 
+/* The others of the same cause, which follow it: where they differ from it. */
+static void print_parts(const struct report *report, size_t index)
+{
+	const struct model *model = report->model;
+	double growth = model->candidates[index].growth;
+	size_t end = index + 1;
+
+	while (end < model->n_candidates && model->candidates[end].leader == index)
+		growth += model->candidates[end++].growth;
+	if (end == index + 1)
+		return;
+	report_wrap(report, 5, 7, "with the same cause, together %s:", units_growth(growth).text);
+	for (size_t i = index + 1; i < end; i++) {
+		const struct candidate *part = &model->candidates[i];
+		const struct site *site = &model->sites[part->site];
+		char *live = live_text(part, site);
+
+		fprintf(report->out, "       %s, live %s\n", units_growth(part->growth).text, live);
+		report_frame(report, model_site_frame(model, site), 9, 0);
+		free(live);
+	}
+}
+
 static void print_suspect(const struct report *report, size_t rank,
 			  const struct candidate *candidate)
 {
@@ -228,6 +251,7 @@ static void print_suspect(const struct report *report, size_t rank,
 	if (candidate->advice)
 		report_wrap(report, 5, 7, "-> %s", candidate->advice);
 	print_stack(report, site);
+	print_parts(report, rank - 1);
 }
 
 /* One line, or two on a narrow terminal: verdict, confidence, live bytes; the site. The growth of
@@ -423,8 +447,11 @@ void report_candidates(const struct report *report)
 	/* Suspects come first in the list. */
 	while (shown < model->n_candidates && is_suspect(&model->candidates[shown]) &&
 	       (shown < report->options.top || report->options.verbose)) {
-		print_suspect(report, shown + 1, &model->candidates[shown]);
-		shown++;
+		size_t first = shown++;
+
+		print_suspect(report, first + 1, &model->candidates[first]);
+		while (shown < model->n_candidates && model->candidates[shown].leader == first)
+			shown++;
 	}
 	print_others(report, shown);
 }

@@ -272,6 +272,9 @@ static void drop_empty_sites(struct track *track)
 		free(site->alive);
 		free(site->generations);
 	}
+	for (uint32_t i = 0; i < kept; i++)
+		if (model->sites[i].live_of_goroutines)
+			model->sites[i].by_goroutines = new_index[model->sites[i].by_goroutines];
 	if (model->snapshots)
 		snapshots_renumber(model->snapshots, new_index, model->n_sites);
 	model->n_sites = kept;

@@ -214,13 +214,33 @@ void track_death(struct track *track, const struct event *event)
 
 /* ---- The end ---------------------------------------------------------------------------- */
 
+/* An object that lives, and that a goroutine allocated which lives too. */
+static void count_for_goroutine(struct track *track, const struct life *life,
+				const struct object *object, double weight)
+{
+	uint32_t id = life->buckets[object->bucket].site, goroutine;
+	int64_t *lead = &track->site_states[id].lead;
+	struct site *site = &track->model->sites[id];
+
+	if (!object->goid)
+		return;
+	goroutine = track_object_site(life, SITE_GOROUTINE, object->goid);
+	if (goroutine == UINT32_MAX)
+		return;
+	track->model->sites[goroutine].held_est_bytes += weight;
+	site->live_of_goroutines++;
+	/* A vote: whoever has more than half of them is left. */
+	if (!*lead)
+		site->by_goroutines = goroutine;
+	*lead += site->by_goroutines == goroutine ? 1 : -1;
+}
+
 static void count_survivor(struct track *track, struct life *life, uint64_t address,
 			   const struct object *object)
 {
 	const struct bucket *bucket = &life->buckets[object->bucket];
 	struct site *site = &track->model->sites[bucket->site];
 	double weight = bucket->est_bytes, size = (double)bucket->size;
-	uint32_t goroutine;
 
 	track_object_pages(life, site, address, bucket->size, weight);
 	site->live++;
@@ -237,10 +257,7 @@ static void count_survivor(struct track *track, struct life *life, uint64_t addr
 	if (!site->alive)
 		site->alive = xcalloc(life_process(track, life)->n_epochs, sizeof(*site->alive));
 	add_tally(&site->alive[(object->cycle - life->base) / life->width], weight);
-	goroutine =
-		object->goid ? track_object_site(life, SITE_GOROUTINE, object->goid) : UINT32_MAX;
-	if (goroutine != UINT32_MAX)
-		track->model->sites[goroutine].held_est_bytes += weight;
+	count_for_goroutine(track, life, object, weight);
 }
 
 void track_finish_life(struct track *track, struct life *life)

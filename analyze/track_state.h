@@ -154,8 +154,9 @@ struct site_state {
 	uint32_t recent_cycle; /* objects alive of this birth cycle are counted here, */
 	uint32_t recent_count; /* not in life.generations */
 	uint32_t first_cycle;
-	bool seeded; /* the bucket table had objects of it */
-	bool gone;   /* merged into another */
+	bool seeded;  /* the bucket table had objects of it */
+	bool gone;    /* merged into another */
+	int64_t lead; /* of by_goroutines, in the vote */
 	/* Not of the heap: deaths by age in slices, MODEL_MAX_SLICES. NULL: none. */
 	uint32_t *ages;
 };

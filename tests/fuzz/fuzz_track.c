@@ -33,6 +33,8 @@ static void fill_probe(struct event *event, const uint8_t *bytes, uint32_t cycle
 	event->stack_from_bucket = bytes[5] & 0x80;
 	if (event->kind == EVENT_DEATH && bytes[1] & 0x20)
 		put(event, FIELD_KIND, 2 + bytes[5] % 3);
+	put(event, FIELD_GOID, bytes[4] % 32);
+	put(event, FIELD_CALLERPC, bytes[5] & 0x40 ? 11 + bytes[5] % 4 : 0);
 	put(event, FIELD_NUMGC, cycle);
 	put(event, FIELD_RATE, bytes[1] & 0x10 ? 1u << bytes[5] % 24 : 0);
 }
@@ -123,6 +125,7 @@ static void fill_other(struct event *event, const uint8_t *bytes)
 	case EVENT_FORK:
 	case EVENT_EXIT:
 		event->fork.parent_pid = bytes[4] % 4;
+		event->fork.parent_tid = event->fork.parent_pid + (bytes[3] >> 1 & 1);
 		break;
 	case EVENT_SYSCALL_ENTER:
 	case EVENT_SYSCALL_EXIT:
@@ -221,6 +224,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (; size >= 8; data += 8, size -= 8) {
 		struct event event = {.kind = kinds[data[0] % 16], .pid = 1 + (data[0] >> 4) % 3};
 
+		if (event.kind == EVENT_BIRTH && (data[1] & 0x0c) == 0x0c)
+			event.kind = EVENT_GO_CREATE;
+		else if (event.kind == EVENT_DEATH && (data[1] & 0x0c) == 0x0c)
+			event.kind = data[1] & 2   ? EVENT_GO_EXIT
+				     : data[1] & 1 ? EVENT_LOCK_THREAD
+						   : EVENT_UNLOCK_THREAD;
 		event.time = time += data[7] * 10000u;
 		if (event.kind == EVENT_GC_MARK_TERM)
 			cycle += data[6] & 0x80 ? 1u + data[6] * 20u : 1;
