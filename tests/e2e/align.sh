@@ -25,6 +25,8 @@ against_program() {
 	within "Go $version: error of the offset, ns" "$error" 0 1000000
 	within "Go $version: the printed bound holds it" "$error" 0 "$bound"
 	within "Go $version: the bound itself, ns" "$bound" 0 1000000
+	same "Go $version: no step of the wall clock is seen where there was none" "[]" \
+		"$("$analyze" "$dir/trace.gmt" -f json 2>/dev/null | jq -c .trust.clock_steps)"
 }
 
 # What a line of the log says is what the runtime counted, cut: sizes to the MiB, times to the

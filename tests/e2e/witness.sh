@@ -10,8 +10,9 @@ need_recording
 versions=${E2E_GO_WITNESS:-1.24 1.27}
 rate=4096
 
-# On one processor: on several, the runtime gives one buffer of the execution trace to two writers
-# now and then, in each of these versions, and dies of it at the end. A run that died bears no witness.
+# On one processor: on several, a run with such an execution trace dies now and then as it ends, with
+# runtime.traceAdvance in its last stack, in each of these versions, also without a recorder; on one
+# processor it was not seen to. A run that died bears no witness.
 recorded() {
 	local dir=$1 attempt
 	for attempt in 1 2 3 4 5; do
