@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOCK_STEP  1000000	   /* ns between the clocks that are not the reading's own */
-#define CLOCK_EVERY 60000000000ull /* ns */
-
 void emit_failed(struct recording *r, struct error *err)
 {
 	if (!err)
@@ -52,38 +49,23 @@ static void emit_pair(struct recording *r, const struct note_clock *pair)
 	note_put_clock(&payload, pair);
 	emit_note(r, 0, watch_now(), &payload);
 	buffer_free(&payload);
-	r->noted = *pair;
 }
 
 void emit_clock(struct recording *r)
 {
-	r->clock = watch_clock();
-	emit_pair(r, &r->clock);
-}
+	struct note_clock now = watch_clock();
 
-/* What the wall clock and sleep have added between two readings, beyond the time that passed. */
-static bool stepped(const struct note_clock *from, const struct note_clock *to)
-{
-	uint64_t passed = to->monotonic - from->monotonic;
-	int64_t wall = (int64_t)(to->realtime - from->realtime - passed);
-	int64_t boot = (int64_t)(to->boottime - from->boottime - passed);
-
-	int64_t limit = (int64_t)(from->uncertainty + to->uncertainty) + CLOCK_STEP;
-
-	return llabs(wall) > limit || llabs(boot) > limit;
+	r->clocks = (struct clocks){now, now};
+	emit_pair(r, &now);
 }
 
 void emit_clock_changes(struct recording *r)
 {
-	struct note_clock now = watch_clock();
+	struct note_clock now = watch_clock(), chosen[CLOCKS_MAX];
+	size_t n = clocks_choose(&r->clocks, &now, chosen);
 
-	if (stepped(&r->clock, &now)) {
-		emit_pair(r, &r->clock);
-		emit_pair(r, &now);
-	} else if (now.monotonic - r->noted.monotonic >= CLOCK_EVERY || stepped(&r->noted, &now)) {
-		emit_pair(r, &now);
-	}
-	r->clock = now;
+	for (size_t i = 0; i < n; i++)
+		emit_pair(r, &chosen[i]);
 }
 
 void emit_text(struct recording *r, uint32_t pid, char *text)

@@ -11,6 +11,7 @@
 #include "formats/error.h"
 #include "formats/note.h"
 #include "formats/perfdata.h"
+#include "record/clocks.h"
 #include "record/fetch.h"
 #include "record/flight.h"
 #include "record/names.h"
@@ -70,12 +71,12 @@ struct recording {
 	int signal_fd;
 	char *journal; /* of --set-rate */
 	uint64_t started, deadline;
-	struct note_clock clock, noted; /* as last read, and as last written */
-	const char *why_early;		/* why it ended before it should; NULL: it did not */
-	bool stop;			/* asked for by signal, time or a full disk */
-	bool ended;			/* every target has ended */
-	bool closing;			/* the last heap dumps are being fetched */
-	bool abandon;			/* and are not to be waited for */
+	struct clocks clocks;
+	const char *why_early; /* why it ended before it should; NULL: it did not */
+	bool stop;	       /* asked for by signal, time or a full disk */
+	bool ended;	       /* every target has ended */
+	bool closing;	       /* the last heap dumps are being fetched */
+	bool abandon;	       /* and are not to be waited for */
 	bool child_ended;
 	int child_status;      /* as waitpid has it */
 	struct error *failure; /* the first write that failed */
