@@ -86,6 +86,31 @@ static void test_table_agrees(void **state)
 	assert_int_equal(check.buckets_differing, 0);
 }
 
+/* The first reading of the next file is a whole one again, and counts on from the one before. */
+static void test_table_of_next_file(void **state)
+{
+	struct table_check check;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	process_note(&bench, 1, "go1.27.4", true, 524288);
+	reading(&bench, 0, 10, (struct entry[]){{0x1000, 100, 50}, {0x3000, 7, 7}}, 2);
+	birth(&bench, 20 * MS, 0x20, 0x1000, 64, 1);
+	reading(&bench, 1, 30, (struct entry[]){{0x1000, 101, 50}}, 1);
+	reading(&bench, 0, 40, (struct entry[]){{0x1000, 101, 50}, {0x3000, 7, 7}}, 2);
+	birth(&bench, 50 * MS, 0x30, 0x3000, 64, 1);
+	reading(&bench, 1, 60, (struct entry[]){{0x3000, 8, 7}}, 1);
+	check = finish_check(&bench);
+	assert_true(check.valid);
+	assert_int_equal(check.readings, 4);
+	assert_int_equal(check.begin, 10 * MS);
+	assert_int_equal(check.end, 60 * MS + 1000);
+	assert_int_equal(check.counted_births, 2);
+	assert_int_equal(check.seen_births, 2);
+	assert_int_equal(check.buckets_differing, 0);
+}
+
 static void test_table_shows_loss(void **state)
 {
 	struct table_check check;
@@ -265,9 +290,10 @@ static void test_table_unstable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table_agrees),	 cmocka_unit_test(test_table_shows_loss),
-		cmocka_unit_test(test_table_from_birth), cmocka_unit_test(test_table_bounds),
-		cmocka_unit_test(test_table_gaps),	 cmocka_unit_test(test_table_unstable),
+		cmocka_unit_test(test_table_agrees),	 cmocka_unit_test(test_table_of_next_file),
+		cmocka_unit_test(test_table_shows_loss), cmocka_unit_test(test_table_from_birth),
+		cmocka_unit_test(test_table_bounds),	 cmocka_unit_test(test_table_gaps),
+		cmocka_unit_test(test_table_unstable),
 	};
 
 	return cmocka_run_group_tests_name("tablecheck", tests, NULL, NULL);
