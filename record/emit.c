@@ -1,6 +1,7 @@
 #include "record/recording.h"
 
 #include "formats/xalloc.h"
+#include "record/children.h"
 #include "record/synth.h"
 
 #include <stdlib.h>
@@ -254,20 +255,40 @@ void emit_flush(struct recording *r)
 	emit_failed(r, perfdata_writer_flush(r->writer));
 }
 
+/* Once for each binary: what a target starts may be the same again. */
+static void add_build_id(const struct symbols_options *options, size_t i, struct buffer *out)
+{
+	const struct target *target = &options->targets[i];
+	struct perfdata_build_id id = {.pid = UINT32_MAX, .path = target->exe};
+
+	for (size_t k = 0; k < i; k++) {
+		if (options->targets[k].bin == target->bin)
+			return;
+	}
+	if (target->bin)
+		id.id_len = (uint8_t)gobin_gnu_build_id(target->bin, id.id);
+	if (id.id_len)
+		perfdata_encode_build_ids(out, &id, 1);
+}
+
 void emit_symbols(struct recording *r)
 {
 	struct symbols_options options = {
-		.targets = r->targets,
-		.load_biases = r->biases,
-		.n_targets = r->n_targets,
 		.arrays = r->arrays,
 		.n_arrays = r->n_arrays,
 		.unwinds = r->options->native,
 	};
 	struct perfdata_build_id kernel = {.pid = UINT32_MAX, .path = "[kernel.kallsyms]"};
 	struct buffer table = {0}, rules = {0}, build_ids = {0};
-	struct error *err = symbols_collect(r->file.path, &options, &table, &rules);
+	struct target *all;
+	uint64_t *biases;
+	struct error *err;
 
+	options.n_targets =
+		children_append(r->children, r->targets, r->biases, r->n_targets, &all, &biases);
+	options.targets = all;
+	options.load_biases = biases;
+	err = symbols_collect(r->file.path, &options, &table, &rules);
 	if (err)
 		log_warn(r->log, "the trace goes without its symbol table: %s", error_message(err));
 	else
@@ -278,17 +299,10 @@ void emit_symbols(struct recording *r)
 	kernel.id_len = (uint8_t)synth_kernel_build_id(kernel.id);
 	if (kernel.id_len)
 		perfdata_encode_build_ids(&build_ids, &kernel, 1);
-	for (size_t i = 0; i < r->n_targets; i++) {
-		struct perfdata_build_id id = {
-			.pid = UINT32_MAX,
-			.path = r->targets[i].exe,
-		};
-
-		if (r->targets[i].bin)
-			id.id_len = (uint8_t)gobin_gnu_build_id(r->targets[i].bin, id.id);
-		if (id.id_len)
-			perfdata_encode_build_ids(&build_ids, &id, 1);
-	}
+	for (size_t i = 0; i < options.n_targets; i++)
+		add_build_id(&options, i, &build_ids);
+	free(all);
+	free(biases);
 	if (build_ids.len)
 		perfdata_writer_feature(r->writer, PERFDATA_FEAT_BUILD_ID, build_ids.data,
 					build_ids.len);

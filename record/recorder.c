@@ -2,6 +2,7 @@
 
 #include "formats/xalloc.h"
 #include "record/check.h"
+#include "record/children.h"
 #include "record/list.h"
 #include "record/output.h"
 #include "record/privilege.h"
@@ -41,6 +42,7 @@ static void read_targets(struct recording *r, bool tables, bool final)
 		if (tables)
 			watch_table(r->watches[i], final);
 	}
+	children_look(r->children, tables, final);
 }
 
 static void reap_child(struct recording *r)
@@ -48,24 +50,6 @@ static void reap_child(struct recording *r)
 	if (r->options->command && !r->child_ended &&
 	    waitpid(r->targets[0].pid, &r->child_status, WNOHANG) == r->targets[0].pid)
 		r->child_ended = true;
-}
-
-/* Has the process ended? A zombie has. */
-static bool has_ended(pid_t pid)
-{
-	char path[64], text[512], *at;
-	size_t n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return true;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	at = strrchr(text, ')');
-	return !at || strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0;
 }
 
 static void check_targets(struct recording *r)
@@ -76,7 +60,7 @@ static void check_targets(struct recording *r)
 		return;
 	}
 	for (size_t i = 0; i < r->n_targets; i++) {
-		if (!has_ended(r->targets[i].pid))
+		if (!target_has_ended(r->targets[i].pid))
 			return;
 	}
 	r->ended = true;
@@ -283,6 +267,8 @@ static void finish(struct recording *r)
 
 static void close_watches(struct recording *r)
 {
+	children_free(r->children);
+	r->children = NULL;
 	for (size_t i = 0; i < r->n_targets; i++) {
 		if (r->watches[i] && watch_sampling_off(r->watches[i]))
 			log_warn(r->log,
@@ -461,6 +447,7 @@ static struct error *start(struct recording *r, int *status)
 	if (r->options->n_dumps)
 		TRY(fetch_start(r->options->dumps, r->options->n_dumps, &r->fetch));
 	watch_targets(r);
+	r->children = children_new(r);
 	read_targets(r, true, false);
 	emit_flush(r);
 	return NULL;
@@ -490,6 +477,7 @@ static void close_stderr(struct recording *r)
 static void recording_free(struct recording *r)
 {
 	files_free(r);
+	children_free(r->children);
 	session_close(r->session);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		watch_free(r->watches[i]);

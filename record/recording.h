@@ -47,6 +47,7 @@ struct recording {
 	struct watch **watches;
 	uint64_t *biases;
 	size_t n_targets;
+	struct children *children; /* what the targets have started */
 	struct probes *probes;
 	struct session *session;
 	uint64_t id; /* the same in all files of the recording */

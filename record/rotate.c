@@ -1,6 +1,7 @@
 #include "record/recording.h"
 
 #include "formats/xalloc.h"
+#include "record/children.h"
 #include "record/output.h"
 
 #include <stdlib.h>
@@ -23,6 +24,7 @@ static void read_all(struct recording *r)
 		watch_tick(r->watches[i], false);
 		watch_table(r->watches[i], false);
 	}
+	children_look(r->children, true, false);
 }
 
 void rotate_begin(struct recording *r, uint64_t from)
@@ -40,6 +42,7 @@ void rotate_begin(struct recording *r, uint64_t from)
 	emit_processes(r, from);
 	for (size_t i = 0; i < r->n_targets; i++)
 		watch_restart(r->watches[i]);
+	children_restart(r->children);
 	read_all(r);
 }
 

@@ -42,6 +42,7 @@
 #endif
 #define USER_STACK_BYTES 1024
 
+#define MAX_EXECS	 256u /* that wait to be taken */
 #define RING_BYTES	 (8ul << 20)
 #define RINGS_BYTES	 (128ul << 20)
 #define RING_BYTES_LEAST (256ul << 10)
@@ -57,6 +58,8 @@ struct session {
 	int *wake_fds;	       /* one of each ring */
 	size_t n_wake_fds;
 	struct session_counts counts;
+	uint32_t execs[MAX_EXECS]; /* processes that executed a program */
+	size_t n_execs;
 };
 
 /* libperf reports through this hook; the values it returns say all we need. */
@@ -398,6 +401,16 @@ static uint64_t record_time(const uint8_t *data, uint64_t mask, uint64_t from,
 	return time;
 }
 
+/* A COMM record of an exec; the first word behind the header is the process. */
+static void note_exec(struct session *s, const uint8_t *data, uint64_t mask, uint64_t from,
+		      const struct perf_event_header *header)
+{
+	if (header->type == PERF_RECORD_COMM && header->misc & PERF_RECORD_MISC_COMM_EXEC &&
+	    s->n_execs < MAX_EXECS)
+		memcpy(&s->execs[s->n_execs++], data + ((from + sizeof(*header)) & mask),
+		       sizeof(*s->execs));
+}
+
 static void count_record(struct session_counts *counts, const uint8_t *data, uint64_t mask,
 			 uint64_t from, const struct perf_event_header *header)
 {
@@ -442,9 +455,20 @@ static uint64_t count_records(struct session *s, const uint8_t *data, uint64_t m
 		if (until != UINT64_MAX && record_time(data, mask, from, header) > until)
 			return from;
 		count_record(&s->counts, data, mask, from, header);
+		note_exec(s, data, mask, from, header);
 		from += header->size;
 	}
 	return to;
+}
+
+size_t session_take_execs(struct session *session, uint32_t *pids, size_t max)
+{
+	size_t n = session->n_execs < max ? session->n_execs : max;
+
+	memcpy(pids, session->execs, n * sizeof(*pids));
+	session->n_execs -= n;
+	memmove(session->execs, session->execs + n, session->n_execs * sizeof(*pids));
+	return n;
 }
 
 struct error *session_drain(struct session *session, uint64_t until, session_sink *sink,

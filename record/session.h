@@ -64,6 +64,10 @@ const struct session_counts *session_counts(const struct session *session);
 /* first_time and last_time count from here: another file begins. */
 void session_restart_times(struct session *session);
 
+/* Takes out the processes that have executed a program since the last time: at most max, the oldest
+ * first. Of very many some are left out. */
+size_t session_take_execs(struct session *session, uint32_t *pids, size_t max);
+
 /* How often the kernel counted event i, lost or not; 0 where it cannot be read. */
 uint64_t session_event_count(const struct session *session, size_t i);
 

@@ -275,6 +275,23 @@ bool target_load_bias(const struct target *target, uint64_t *bias)
 	return found;
 }
 
+bool target_has_ended(pid_t pid)
+{
+	char path[64], text[512], *at;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return true;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	at = strrchr(text, ')');
+	return !at || strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0;
+}
+
 uint64_t target_start_time(const struct target *target)
 {
 	return target_start_ticks(target->pid) * (1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK));

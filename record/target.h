@@ -66,6 +66,9 @@ char *target_kernel_path(const char *path, int fd);
 /* The load bias of the executable in the running process; false where it is not mapped. */
 bool target_load_bias(const struct target *target, uint64_t *bias);
 
+/* Has a process ended? A zombie has. */
+bool target_has_ended(pid_t pid);
+
 /* Start time of the process, CLOCK_BOOTTIME ns in steps of a clock tick; 0 where unknown. */
 uint64_t target_start_time(const struct target *target);
 

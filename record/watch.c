@@ -375,6 +375,15 @@ uint64_t watch_heap(const struct watch *watch)
 	return live;
 }
 
+void watch_without_table(struct watch *watch)
+{
+	if (!watch->buckets)
+		return;
+	memory_release(watch->memory);
+	buckets_free(watch->buckets);
+	watch->buckets = NULL;
+}
+
 bool watch_sampling_off(const struct watch *watch)
 {
 	return watch->rate_at && watch->noted && !watch->rate_seen;

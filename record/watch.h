@@ -56,6 +56,9 @@ void watch_restart(struct watch *watch);
 uint64_t watch_rss(const struct watch *watch);
 uint64_t watch_heap(const struct watch *watch);
 
+/* Leaves the bucket table out from now on. */
+void watch_without_table(struct watch *watch);
+
 /* True where the runtime's sampler was seen switched off (MemProfileRate is 0). */
 bool watch_sampling_off(const struct watch *watch);
 

@@ -174,6 +174,29 @@ else
 fi
 rmdir "$group" 2>/dev/null
 
+# What a target starts: the same program again, whose bucket table is complete too, and another one.
+go_program 1.15 memory && other=$program
+if go_program 1.27 memory; then
+	for child in "$program" "${other-}"; do
+		[ -n "$child" ] || continue
+		dir=$work/child-$(basename "$(dirname "$child")") name="a child, $(basename "$(dirname "$child")")"
+		mkdir "$dir"
+		(record_one "$dir" "$program" -heap 5 -child "$child") >"$dir/out" 2>&1
+		if [ ! -s "$dir/json" ]; then
+			fail "$name: recorded" "$(cat "$dir/log" "$dir/out")"
+			continue
+		fi
+		within "$name: its Go heap" "$(jq '[.memory[].last.owners.go_heap_bytes] | max' "$dir/json")" \
+			$((25 * mib)) $((26 * mib))
+		same "$name: its owners add up" true \
+			"$(jq '[.rss[] | .owners == null or (.owners | add) == .rss_bytes] | all' "$dir/json")"
+		same "$name: recorded from its start" true \
+			"$(jq '(.processes | length) == 2 and all(.processes[]; .attached | not)' "$dir/json")"
+		[ "$child" != "$program" ] || same "$name: its bucket table is complete" true \
+			"$(jq '(.checks | length) == 2 and all(.checks[]; .valid and .complete)' "$dir/json")"
+	done
+fi
+
 # So many mappings that a reading takes long: then there are few of them.
 if go_program 1.27 memory; then
 	mkdir "$work/many"

@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -150,6 +151,8 @@ func main() {
 	small := flag.Int("c", 0, "MiB of small blocks from malloc")
 	large := flag.Int("c-large", 0, "MiB in one block from malloc")
 	threads := flag.Int("threads", 0, "threads that C starts")
+	child := flag.String("child", "", "program to start, with 25 MiB in its Go heap")
+	profile := flag.Bool("profile", false, "read the heap profile at the end")
 	limit := flag.Int64("limit", 0, "memory limit for the runtime, MiB")
 	flag.Parse()
 
@@ -172,6 +175,12 @@ func main() {
 	}
 	mapMany(*many)
 	startThreads(*threads)
+	if *child != "" {
+		cmd := exec.Command(*child, "-heap", "25")
+		cmd.Stdin = os.Stdin
+		must(cmd.Start())
+		defer cmd.Wait()
+	}
 	holdInC(*small, *large)
 
 	var stats runtime.MemStats
@@ -189,6 +198,10 @@ func main() {
 			mapAnonymous(16)
 		}
 		fmt.Println("done")
+	}
+	// That this is there at all is what makes the runtime sample.
+	if *profile {
+		runtime.MemProfile(nil, true)
 	}
 	runtime.KeepAlive(heap)
 	runtime.KeepAlive(mappings)
