@@ -319,6 +319,14 @@ struct error *extra_specs_add(struct extra_specs *specs, const char *text, bool 
 	return err;
 }
 
+bool extra_specs_need_tracefs(const struct extra_specs *specs)
+{
+	for (size_t i = 0; i < specs->n; i++)
+		if (specs->items[i].kind != EXTRA_PERF)
+			return true;
+	return false;
+}
+
 void extra_specs_free(struct extra_specs *specs)
 {
 	for (size_t i = 0; i < specs->n; i++)

@@ -60,6 +60,8 @@ struct extra_specs {
 
 /* Reads one, or several of perf's own and tracepoints with commas between them, and appends. */
 struct error *extra_specs_add(struct extra_specs *specs, const char *text, bool is_kprobe);
+/* Whether one of them is of tracefs: perf's own are there without it. */
+bool extra_specs_need_tracefs(const struct extra_specs *specs);
 void extra_specs_free(struct extra_specs *specs);
 
 /* A symbol as the name of an event: letters, digits and '_', at most 48 of them. To be freed. */

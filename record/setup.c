@@ -46,8 +46,8 @@ static enum heap_mode wanted_heap(const struct record_options *options)
 }
 
 /*
- * What is not Go has no heap to sample, and is recorded for its C allocations and nothing else; a
- * Go program without C code for its heap alone.
+ * What is not Go has no heap to sample, and is recorded for its C allocations, or the events that
+ * the user asked for, and nothing else; a Go program without C code for its heap alone.
  */
 static struct error *setup_plan(struct recording *r, size_t i)
 {
@@ -60,7 +60,7 @@ static struct error *setup_plan(struct recording *r, size_t i)
 	struct plan *plan = &r->plans[i];
 	struct error *err = target_open_bin(target), *native_err = NULL;
 
-	if (err && !options->native)
+	if (err && !options->native && !options->extra.n)
 		return err;
 	if (options->native)
 		native_err = native_plan(target, &native_options, &r->natives[i]);
@@ -210,7 +210,7 @@ static bool needs_breakpoints(const struct recording *r)
 		    (r->plans[i].heap != HEAP_COUNTERS && r->plans[i].heap != HEAP_OFF))
 			return true;
 	}
-	return r->options->extra.n != 0;
+	return extra_specs_need_tracefs(&r->options->extra);
 }
 
 static struct error *install_probes(struct recording *r)
@@ -246,7 +246,7 @@ static void find_arrays(struct recording *r)
 static struct error *do_without_tracefs(struct recording *r, struct error *err)
 {
 	uint32_t pmu;
-	bool plain = !r->options->extra.n;
+	bool plain = !extra_specs_need_tracefs(&r->options->extra);
 
 	for (size_t i = 0; i < r->n_targets; i++)
 		plain = plain && !r->natives[i];
@@ -256,7 +256,7 @@ static struct error *do_without_tracefs(struct recording *r, struct error *err)
 	if (!needs_breakpoints(r)) {
 		log_warn(r->log, "%s: GC cycles and mappings are left out", error_message(err));
 		error_free(err);
-		return NULL;
+		return extra_events_install(r->probes, &r->options->extra, r->log);
 	}
 	log_warn(r->log,
 		 "%s: breakpoints by perf's own means instead, which tell less (system calls, "
@@ -271,7 +271,7 @@ static struct error *do_without_tracefs(struct recording *r, struct error *err)
 			probes_pmu_install(r->probes, pmu, &r->plans[i], arch_get(gobin_arch(bin)),
 					   r->targets[i].exe_ref, r->options->every);
 	}
-	return NULL;
+	return extra_events_install(r->probes, &r->options->extra, r->log);
 }
 
 struct error *setup_events(struct recording *r)

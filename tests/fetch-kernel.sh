@@ -1,9 +1,9 @@
 #!/bin/bash
 # Puts a Debian kernel into $CACHE/vm/SUITE and prints the path of its image (vmlinuz).
 #
-#   tests/fetch-kernel.sh bullseye|bookworm|trixie
+#   tests/fetch-kernel.sh bullseye|bookworm|trixie|sid
 #
-# These are Linux 5.10, 6.1 and 6.12. The package comes from the mirror that this machine's apt uses,
+# These are Linux 5.10, 6.1, 6.12 and the newest. The package comes from the mirror that this machine's apt uses,
 # with lists of our own; nothing is installed. Safe to run twice, also at the same time. Exit status:
 # 0 it is there; 3 it cannot be had (one line says why); 2 wrong usage.
 set -u
@@ -18,9 +18,9 @@ unavailable() {
 }
 
 case $suite in
-bullseye | bookworm | trixie) ;;
+bullseye | bookworm | trixie | sid) ;;
 *)
-	echo "usage: fetch-kernel.sh bullseye|bookworm|trixie" >&2
+	echo "usage: fetch-kernel.sh bullseye|bookworm|trixie|sid" >&2
 	exit 2
 	;;
 esac
@@ -67,9 +67,15 @@ options=(
 if ! reason=$(apt-get "${options[@]}" -o APT::Update::Error-Mode=any update 2>&1); then
 	unavailable "apt-get update: $(grep -E '^[EW]:' <<<"$reason" | head -n 1)"
 fi
-package=$(apt-cache "${options[@]}" depends linux-image-cloud-amd64 |
-	sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
+# depends PACKAGE PREFIX: the first package of that name that it needs.
+depends() {
+	apt-cache "${options[@]}" depends "$1" | sed -n "s/^ *Depends: \($2-[^ ]*\)$/\1/p" | head -n 1
+}
+package=$(depends linux-image-cloud-amd64 linux-image)
 [ -n "$package" ] || unavailable "this suite has no linux-image-cloud-amd64"
+# Since 7.x the image is in a package of its own.
+binary=$(depends "$package" linux-binary)
+package=${binary:-$package}
 cd "$new" || exit 1
 if ! reason=$(apt-get "${options[@]}" download "$package" 2>&1); then
 	unavailable "no package: $(grep -E '^E:' <<<"$reason" | head -n 1)"
@@ -77,5 +83,7 @@ fi
 reason=$(dpkg-deb -x "$new"/*.deb "$new/root" 2>&1) ||
 	unavailable "cannot unpack $package: $(head -n 1 <<<"$reason")"
 mkdir -p "$root"
-mv "$new"/root/boot/vmlinuz-* "$root/vmlinuz" || unavailable "there is no image in $package"
+image=$(find "$new/root" -name 'vmlinuz*' -type f | head -n 1)
+[ -n "$image" ] || unavailable "there is no image in $package"
+mv "$image" "$root/vmlinuz"
 echo "$root/vmlinuz"

@@ -83,6 +83,20 @@ else
 		$((touched * 98 / 100)) $((touched + 65536))
 fi
 
+# --- Page faults need no tracefs, and no Go.
+unshare -m bash -c 'mount -t tmpfs none /sys/kernel && exec "$@"' bash \
+	"$record" -q --faults --heap off -o plain.gmt -- "$program" >plain.truth 2>plain.log
+same "without tracefs: the exit status" 0 $?
+check "without tracefs: analyze" faults_of plain.gmt plain
+touched=$(jq '.touched_pages * .page_bytes' plain.truth)
+within "without tracefs: first touches by main.touch" "$(function_touches plain main.touch)" \
+	$((touched * 98 / 100)) $((touched + 65536))
+"$record" --faults -o c.gmt -- "$(command -v ls)" -R /usr/lib >c.out 2>c.log
+same "a program that is not Go: the exit status" 0 $?
+check "a program that is not Go: analyze" faults_of c.gmt c
+within "a program that is not Go: faults against record's count" "$(jq '.faults[0].faults' c.json)" \
+	"$(sed -n 's/^record: minor-faults: //p' c.log)" 1000000
+
 # --- What cannot be, with the reason and the remedy.
 # refused NAME PATTERN ARG...
 refused() {

@@ -3,7 +3,7 @@
 
 # faults_of TRACE NAME: analyzes into NAME.json and NAME.txt.
 faults_of() {
-	"$analyze" -f json "$1" >"$2.json" 2>"$2.log" && "$analyze" "$1" >"$2.txt" 2>>"$2.log"
+	"$BIN/analyze" -f json "$1" >"$2.json" 2>"$2.log" && "$BIN/analyze" "$1" >"$2.txt" 2>>"$2.log"
 }
 
 # The first touches of the process that has the most, by owner; of all owners; of a function.

@@ -164,6 +164,7 @@ static void test_lists(void **state)
 	(void)state;
 	assert_null(extra_specs_add(&specs, "page-faults,cs,sched:sched_switch", false));
 	assert_int_equal(specs.n, 3);
+	assert_true(extra_specs_need_tracefs(&specs));
 	assert_string_equal(specs.items[2].name, "sched_switch");
 	/* Here the comma is an argument's. */
 	assert_null(extra_specs_add(&specs, "kprobe:f a=$arg1,b", false));
@@ -171,6 +172,11 @@ static void test_lists(void **state)
 	assert_string_equal(specs.items[3].args, "a=$arg1,b");
 	extra_specs_free(&specs);
 	assert_int_equal(specs.n, 0);
+	assert_null(extra_specs_add(&specs, EXTRA_FAULTS, false));
+	assert_int_equal(specs.n, 2);
+	assert_true(specs.items[1].has_address);
+	assert_false(extra_specs_need_tracefs(&specs));
+	extra_specs_free(&specs);
 }
 
 static void test_event_names(void **state)
