@@ -223,24 +223,69 @@ static struct error *check_overlap(struct load *load, const struct input *input,
 	return NULL;
 }
 
+/*
+ * Events that wait to be tracked, oldest first: births and deaths, while what they are about is
+ * fetched into the cache. All others point to what is good until the next record only, and are
+ * tracked at once, behind those that wait.
+ */
+struct waiting {
+	struct event events[READ_KEPT];
+	size_t first, n;
+};
+
+static struct event *nth_waiting(struct waiting *waiting, size_t n)
+{
+	return &waiting->events[(waiting->first + n) % READ_KEPT];
+}
+
+static void track_oldest(struct track *track, struct waiting *waiting)
+{
+	track_event(track, nth_waiting(waiting, 0));
+	waiting->first = (waiting->first + 1) % READ_KEPT;
+	waiting->n--;
+}
+
+/* Takes up the event that was decoded into the next free place. */
+static void track_in_turn(struct track *track, struct waiting *waiting, bool is_swapped)
+{
+	const struct event *event = nth_waiting(waiting, waiting->n);
+	bool waits = (event->kind == EVENT_BIRTH || event->kind == EVENT_DEATH) && event->time &&
+		     !is_swapped;
+
+	waiting->n++;
+	if (waits) {
+		track_expect(track, event);
+		if (waiting->n > READ_KEPT / 2)
+			track_expect_object(track,
+					    nth_waiting(waiting, waiting->n - READ_KEPT / 2 - 1));
+	}
+	while (waiting->n == READ_KEPT || (waiting->n && !waits))
+		track_oldest(track, waiting);
+}
+
 static struct error *read_records(struct load *load, const struct input *input,
 				  struct decode *decode)
 {
-	struct error *err = NULL;
+	bool is_swapped = perfdata_info(input->file)->swapped;
 	struct read *read = read_new(input->file, READ_DEFAULT_LIMIT);
+	struct waiting waiting = {.n = 0};
 	struct read_record record;
-	struct event event;
+	struct error *err = NULL;
 	uint64_t n = 0;
 
 	while (!err && read_next(read, &record)) {
-		decode_record(decode, &record, &event);
-		err = check_overlap(load, input, &event);
-		if (!load->has_window && event.time)
-			set_window(load, perfdata_info(input->file), event.time);
-		track_event(load->track, &event);
+		struct event *event = nth_waiting(&waiting, waiting.n);
+
+		decode_record(decode, &record, event);
+		err = check_overlap(load, input, event);
+		if (!load->has_window && event->time)
+			set_window(load, perfdata_info(input->file), event->time);
+		track_in_turn(load->track, &waiting, is_swapped);
 		if (++n % PROGRESS_RECORDS == 0)
 			show_progress(load, input, n);
 	}
+	while (waiting.n)
+		track_oldest(load->track, &waiting);
 	load->model->out_of_order += read_out_of_order(read);
 	log_debug(load->options->log, "%s: %llu records, at most %zu KiB held for sorting",
 		  input->path, (unsigned long long)n, read_peak(read) >> 10);

@@ -43,7 +43,9 @@ struct read {
 	uint32_t *spare; /* chunks with nothing in them */
 	size_t n_spare, cap_spare;
 	uint32_t current; /* chunk being filled */
-	uint32_t last;	  /* chunk of the record delivered last, which is still in use */
+	/* Chunks of the records delivered last, which are still in use; a ring. */
+	uint32_t kept[READ_KEPT];
+	size_t next_kept;
 
 	struct entry *entries;
 	size_t n_entries, cap_entries;
@@ -70,7 +72,9 @@ struct read *read_new(struct perfdata_reader *file, size_t limit)
 
 	read->file = file;
 	read->limit = limit;
-	read->current = read->last = NO_CHUNK;
+	read->current = NO_CHUNK;
+	for (size_t i = 0; i < READ_KEPT; i++)
+		read->kept[i] = NO_CHUNK;
 	return read;
 }
 
@@ -244,6 +248,17 @@ static void merge_end(struct read *read)
 	read->n_entries = to;
 }
 
+/* A record that is delivered stays until READ_KEPT others are. */
+static void keep(struct read *read, uint32_t chunk)
+{
+	uint32_t *at = &read->kept[read->next_kept];
+
+	if (*at != NO_CHUNK)
+		drop_record(read, *at);
+	*at = chunk;
+	read->next_kept = (read->next_kept + 1) % READ_KEPT;
+}
+
 static bool merge_next(struct read *read, struct read_record *record)
 {
 	const struct perf_event_header *header;
@@ -265,16 +280,16 @@ static bool merge_next(struct read *read, struct read_record *record)
 		sift_down(read, 0);
 
 	header = (const void *)(read->chunks[entry->chunk].data + entry->offset);
-	/* The record after the next is on its way while this one is worked on. */
-	if (run->head + 1 < run->end) {
-		const struct entry *ahead = &read->entries[run->head + 1];
+	/* A record further on is on its way while this one is worked on. */
+	if (run->head + 3 < run->end) {
+		const struct entry *ahead = &read->entries[run->head + 3];
 		const uint8_t *bytes = read->chunks[ahead->chunk].data + ahead->offset;
 
-		__builtin_prefetch(bytes);
-		__builtin_prefetch(bytes + 64);
+		for (size_t line = 0; line < 5; line++)
+			__builtin_prefetch(bytes + line * 64);
 	}
 	read->held -= (header->size + 7u) & ~(size_t)7;
-	read->last = entry->chunk;
+	keep(read, entry->chunk);
 	if (entry->time < read->delivered)
 		read->out_of_order++;
 	else
@@ -326,10 +341,6 @@ static bool fill(struct read *read, struct read_record *record)
 
 bool read_next(struct read *read, struct read_record *record)
 {
-	if (read->last != NO_CHUNK) {
-		drop_record(read, read->last);
-		read->last = NO_CHUNK;
-	}
 	for (;;) {
 		if (read->merging && merge_next(read, record))
 			return true;

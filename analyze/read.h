@@ -18,10 +18,14 @@
 
 #define READ_DEFAULT_LIMIT ((size_t)128 << 20)
 
+/* So many records that were delivered stay readable. */
+#define READ_KEPT 8
+
 struct read;
 
 struct read_record {
-	const struct perf_event_header *header; /* good until the next call */
+	/* Good until READ_KEPT further ones were read; without a time, until the next one. */
+	const struct perf_event_header *header;
 	uint64_t time;				/* ns; 0 where the record has none */
 };
 

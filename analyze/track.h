@@ -28,6 +28,12 @@ void track_set_window(struct track *track, uint64_t from, uint64_t to);
 /* The trace has no births and deaths: they are known from readings of the bucket table alone. */
 void track_by_counters(struct track *track);
 void track_event(struct track *track, const struct event *event);
+/*
+ * What births and deaths are about lies far apart in memory. These two have it fetched into the
+ * cache for an event that comes soon; the second one after the first had time to work.
+ */
+void track_expect(const struct track *track, const struct event *event);
+void track_expect_object(const struct track *track, const struct event *event);
 /* Completes the model; no event may follow. */
 void track_finish(struct track *track);
 void track_free(struct track *track);

@@ -305,3 +305,29 @@ void track_finish_life(struct track *track, struct life *life)
 	life->n_buckets = life->n_objects = life->n_free = life->n_seed = 0;
 	life->cap_buckets = life->cap_objects = life->cap_free = life->cap_seed = 0;
 }
+
+/* ---- Ahead of time ------------------------------------------------------------------------ */
+
+static const struct life *expected_life(const struct track *track, const struct event *event)
+{
+	if (event->pid != track->last_pid || track->last_life == NONE)
+		return NULL;
+	return &track->lives[track->last_life];
+}
+
+void track_expect(const struct track *track, const struct event *event)
+{
+	const struct life *life = expected_life(track, event);
+
+	if (life)
+		map_prefetch(&life->live, event->v[FIELD_P]);
+}
+
+void track_expect_object(const struct track *track, const struct event *event)
+{
+	const struct life *life = expected_life(track, event);
+	const uint64_t *at = life ? map_find(&life->live, event->v[FIELD_P]) : NULL;
+
+	if (at)
+		__builtin_prefetch(&life->objects[*at]);
+}

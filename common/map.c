@@ -15,6 +15,12 @@ static inline size_t slot_of(const struct map *map, uint64_t key)
 	return (size_t)((key * 0x9e3779b97f4a7c15u) >> map->shift);
 }
 
+void map_prefetch(const struct map *map, uint64_t key)
+{
+	if (map->slots)
+		__builtin_prefetch(&map->slots[slot_of(map, key)]);
+}
+
 uint64_t *map_find(const struct map *map, uint64_t key)
 {
 	if (!key)

@@ -21,6 +21,8 @@ struct map {
 	unsigned shift; /* 64 - log2(slots) */
 };
 
+/* Has the place of a key fetched into the cache, for a look-up that comes soon. */
+void map_prefetch(const struct map *map, uint64_t key);
 /* The value of key, or NULL. Valid until the next map_put or map_take. */
 uint64_t *map_find(const struct map *map, uint64_t key);
 /* The value of key, which is added with value 0 where it is absent; *fresh (may be NULL) says so.
