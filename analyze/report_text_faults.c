@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_PERIODS 12 /* rows of the table over time */
-#define MOST_OWNERS  5	/* columns of it; what is less goes into one */
+#define MOST_PERIODS  12 /* rows of the table over time */
+#define MOST_ACCOUNTS 3	 /* processes, unless verbose */
+#define MOST_OWNERS   5	 /* columns of it; what is less goes into one */
 
 /* ---- By owner --------------------------------------------------------------------------- */
 
@@ -204,13 +205,13 @@ static uint64_t last_rss(const struct model *model, uint32_t process)
 static void print_account(const struct report *report, const struct fault_account *account)
 {
 	const struct process *process = &report->model->processes[account->process];
+	const char *name = process->exe ? process->exe : process->comm;
 	uint64_t rss = last_rss(report->model, account->process);
 
 	report_wrap(report, 0, 4,
-		    "process %" PRIu32 " %s: %s faults%s, of them %s major; %s touched for the "
+		    "process %" PRIu32 "%s%s: %s faults%s, of them %s major; %s touched for the "
 		    "first time, %s of it mapped at the end%s%s",
-		    process->pid, process->exe ? process->exe : process->comm,
-		    units_count(account->total.faults).text,
+		    process->pid, *name ? " " : "", name, units_count(account->total.faults).text,
 		    account->is_sampled ? " (estimated from samples)" : "",
 		    units_count(account->total.major).text,
 		    units_bytes((double)account->total.first_bytes).text,
@@ -243,15 +244,47 @@ static void print_others(const struct report *report)
 	}
 }
 
-void report_faults(const struct report *report)
+static int by_first_touch(const void *a, const void *b)
+{
+	const struct fault_account *left = *(const struct fault_account *const *)a;
+	const struct fault_account *right = *(const struct fault_account *const *)b;
+
+	if (left->total.first_bytes != right->total.first_bytes)
+		return left->total.first_bytes > right->total.first_bytes ? -1 : 1;
+	return (left->process > right->process) - (left->process < right->process);
+}
+
+/* The accounts, the one with the most first touches first; to be freed. */
+static const struct fault_account **order_accounts(const struct model *model)
+{
+	const struct fault_account **order = xcalloc(model->n_faults + 1, sizeof(*order));
+
+	for (size_t i = 0; i < model->n_faults; i++)
+		order[i] = &model->faults[i];
+	qsort(order, model->n_faults, sizeof(*order), by_first_touch);
+	return order;
+}
+
+static void print_accounts(const struct report *report)
 {
 	const struct model *model = report->model;
+	const struct fault_account **order = order_accounts(model);
+	size_t shown = report->options.verbose || model->n_faults <= MOST_ACCOUNTS ? model->n_faults
+										   : MOST_ACCOUNTS;
 
-	if (model->n_faults) {
+	for (size_t i = 0; i < shown; i++)
+		print_account(report, order[i]);
+	if (shown < model->n_faults)
+		fprintf(report->out, "  and %zu more processes with fewer (-v shows them)\n",
+			model->n_faults - shown);
+	free(order);
+}
+
+void report_faults(const struct report *report)
+{
+	if (report->model->n_faults) {
 		report_heading(report, "Page faults: who touches memory for the first time");
-		for (size_t i = 0; i < model->n_faults; i++)
-			if (model->faults[i].process < model->n_processes)
-				print_account(report, &model->faults[i]);
+		print_accounts(report);
 		report_wrap(report, 2, 4,
 			    "A fault counts as one page. Where one brings in more - a transparent "
 			    "huge page, or pages around it in a file - RSS grows by more than is "

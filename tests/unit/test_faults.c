@@ -2,6 +2,7 @@
 
 #include "analyze/decode.h"
 
+#include "analyze/report_text.h"
 #include "tests/unit/trace_formats.h"
 #include "tests/unit/track_bench.h"
 
@@ -394,6 +395,43 @@ static void test_no_faults(void **state)
 	bench_close(&bench);
 }
 
+/* ---- What is said ----------------------------------------------------------------------- */
+
+static void test_report(void **state)
+{
+	static const char *const wanted[] = {
+		"process 100: 21 faults, of them 1 major; 80.0 KiB touched for the first time, "
+		"80.0",
+		"Go heap                80.0 KiB    100%         21        1",
+		"40.0 KiB    50%  Go heap          [unknown]",
+		"20  minor-faults, from ",
+		"Never touched: some",
+	};
+	struct bench bench;
+	char *text;
+	size_t len;
+	FILE *out;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	map(&bench, 10, HEAP, 4096 * PAGE);
+	for (uint64_t i = 0; i < 20; i++)
+		fault(&bench, 1000000 + i * 300000, HEAP + i * PAGE,
+		      i < 10 ? 0x401000 : 0x402000 + i, 1, false);
+	fault(&bench, 7000000, HEAP, 0x401000, 1, true);
+	birth(&bench, 7000001, HEAP + 1000 * PAGE, 0x1000, 8 * PAGE, 1);
+	track_finish(bench.track);
+	out = open_memstream(&text, &len);
+	assert_non_null(out);
+	assert_null(report_text(out, &bench.model, &(struct report_options){.width = 120}));
+	fclose(out);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		if (!strstr(text, wanted[i]))
+			fail_msg("'%s' is not in\n%s", wanted[i], text);
+	free(text);
+	bench_close(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +443,7 @@ int main(void)
 		cmocka_unit_test(test_given_back),
 		cmocka_unit_test(test_sampled),
 		cmocka_unit_test(test_no_faults),
+		cmocka_unit_test(test_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
