@@ -325,6 +325,17 @@ static void print_summary(const struct report *report)
 	free(text);
 }
 
+/* A GC cycle comes when megabytes have been allocated, unless it is forced: where there are fewer
+ * samples than cycles, the runtime does not sample. */
+static bool hardly_sampled(const struct model *model)
+{
+	size_t cycles = 0;
+
+	for (size_t i = 0; i < model->n_cycles; i++)
+		cycles += !model->cycles[i].forced;
+	return model->births < cycles;
+}
+
 /* Why there is nothing to judge, and what to do about it. */
 static void explain_absence(const struct report *report)
 {
@@ -339,20 +350,20 @@ static void explain_absence(const struct report *report)
 			    "COMMAND`.");
 		return;
 	}
-	if (model->heap_not_recorded)
+	if (model->heap_not_recorded && process->mem_profile_rate)
 		report_wrap(
 			report, 2, 2,
-			"Births and deaths of objects were not recorded (--heap=counters or off), "
-			"so there is nothing to judge sites by: record with --heap=sampled.");
+			"Births and deaths of objects were not recorded (--heap=off), so there is "
+			"nothing to judge sites of the Go heap by: record with --heap=sampled.");
 	else if (!process->mem_profile_rate && !process->runtime_init)
 		report_wrap(
 			report, 2, 2,
 			"No birth of an object was seen, and nothing of how this process samples "
 			"its heap: the trace holds its start at most. Record it for longer.");
-	else if (!process->mem_profile_rate)
+	else if (!process->mem_profile_rate || hardly_sampled(model))
 		report_wrap(
 			report, 2, 2,
-			"No birth of an object was sampled: heap sampling is off in this "
+			"Hardly an object of the Go heap was sampled: heap sampling is off in this "
 			"process (runtime.MemProfileRate is 0). Go 1.17 and later link it out of "
 			"programs that use no heap profile. Switch it on from outside with "
 			"`record --set-rate=524288`, or import runtime/pprof's heap profile or "
@@ -439,10 +450,10 @@ void report_candidates(const struct report *report)
 	size_t shown = 0;
 
 	report_heading(report, "Leak candidates");
-	if (!model->n_candidates) {
+	if (!model->n_candidates || hardly_sampled(model))
 		explain_absence(report);
+	if (!model->n_candidates)
 		return;
-	}
 	print_summary(report);
 	/* Suspects come first in the list. */
 	while (shown < model->n_candidates && is_suspect(&model->candidates[shown]) &&

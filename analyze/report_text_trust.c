@@ -183,11 +183,10 @@ static void trust_tables(const struct report *report)
 
 	if (model->counted_readings) {
 		finding(report, TRUST_WARN,
-			"Births and deaths were not recorded (--heap=counters): how many there "
-			"were is "
-			"known from %s readings of the runtime's bucket table, and which objects "
-			"died "
-			"is not; it is taken to be the youngest.",
+			"Births and deaths were not recorded as they happened: how many there "
+			"were "
+			"is known from %s readings of the runtime's bucket table, and which "
+			"objects died is not; it is taken to be the youngest.",
 			units_count(model->counted_readings).text);
 		return;
 	}
@@ -195,8 +194,8 @@ static void trust_tables(const struct report *report)
 		return;
 	if (model->heap_not_recorded) {
 		finding(report, TRUST_WARN,
-			"Births and deaths were not recorded (--heap=counters or off), so the %s "
-			"readings of the runtime's bucket table have nothing to be held against.",
+			"Births and deaths were not recorded, so the %s readings of the runtime's "
+			"bucket table have nothing to be held against.",
 			units_count(model->n_checks ? model->checks[0].readings : 0).text);
 		return;
 	}
