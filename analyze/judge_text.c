@@ -1,6 +1,7 @@
 #include "analyze/judge_text.h"
 
 #include "analyze/judge_hints.h"
+#include "analyze/judge_waiting.h"
 #include "analyze/rss.h"
 #include "analyze/units.h"
 #include "formats/xalloc.h"
@@ -171,6 +172,7 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 		fprintf(out, "; %s of sampled heap that they allocated is alive",
 			units_bytes(site->held_est_bytes).text);
 	print_locked(out, model, site);
+	judge_print_waiting(out, model, site);
 	if (site->kind == SITE_HEAP)
 		print_dumps(out, model, candidate->site);
 	fclose(out);

@@ -27,8 +27,10 @@ is_leak() {
 # record_program NAME ARG...: records $program with these arguments; sets $facts and $report.
 record_program() {
 	facts=$work/$1.facts report=$work/$1.json
-	"$record" -q --goroutines -o "$work/$1.gmt" -- "$program" "${@:2}" >"$facts" 2>"$work/$1.log" &&
-		"$analyze" -f json -o "$report" "$work/$1.gmt" 2>>"$work/$1.log"
+	"$record" -q --goroutines -o "$work/$1.gmt" -- "$program" "${@:2}" >"$facts" 2>"$work/$1.log" || return
+	set -- "$1"
+	[ ! -s "$work/$1.pb.gz" ] || set -- "$1" --pprof "$work/$1.pb.gz"
+	"$analyze" -f json -o "$report" "$work/$1.gmt" "${@:2}" 2>>"$work/$1.log"
 }
 
 # Goroutines: each that was started ended or is there, in every version that places its probes in
@@ -37,7 +39,7 @@ pids=()
 versions=(1.15 1.19 1.21 1.22 1.24 1.27 system)
 for version in "${versions[@]}"; do
 	go_program "$version" goroutines || continue
-	record_program "go-$version" -duration 5s &
+	record_program "go-$version" -duration 5s -profile "$work/go-$version.pb.gz" &
 	pids+=($!)
 	[ ${#pids[@]} -lt 3 ] || {
 		wait "${pids[@]}"
@@ -72,6 +74,9 @@ for version in "${versions[@]}"; do
 			sed -E 's/main.leakRequest.*/main.waitForAnswer/')"
 	same "$name: what ends is no leak" "" "$(candidate goroutine main.serveRequest | is_leak)"
 	same "$name: a pool that fills is no leak" "" "$(candidate goroutine main.growPool | is_leak)"
+	check "$name: a goroutine profile tells where they wait" grep -q \
+		" $(fact leaked) of $(fact leaked) that run main.waitForAnswer wait in main.waitForAnswer (main.go:" \
+		<<<"$(candidate goroutine main.leakRequest | jq -r .evidence)"
 	# Each holds a buffer: they are found by the goroutine, and at the site, by the stack.
 	same "$name: heap that the leaking goroutines hold" \
 		"$(candidate go-heap main.waitForAnswer | jq -s 'map(.live_est_bytes) | add | round')" \

@@ -1,7 +1,7 @@
-#include "analyze/fold.h"
 #include "analyze/judge.h"
 #include "tests/unit/track_bench.h"
 
+#include "formats/goroutineprofile.h"
 #include "formats/xalloc.h"
 
 #include <stdio.h>
@@ -303,6 +303,44 @@ static void test_fold(void **state)
 	bench_close(&bench);
 }
 
+/* ---- Where they wait -------------------------------------------------------------------- */
+
+static void test_waiting(void **state)
+{
+	struct heap_frame often[] = {
+		{.function = "runtime.gopark", .file = "/src/queue.go", .line = 1},
+		{.function = "main.(*queue).take", .file = "/src/queue.go", .line = 42},
+		{.function = "main.serve", .file = "/src/queue.go", .line = 7}};
+	struct heap_frame rarely[] = {
+		{.function = "main.serve", .file = "/src/queue.go", .line = 9}};
+	struct heap_frame others[] = {
+		{.function = "main.(*queue).take", .file = "/src/queue.go", .line = 3}};
+	struct goroutine_stack stacks[] = {{100, others, 1}, {30, often, 3}, {2, rarely, 1}};
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	for (uint64_t i = 1; i <= 40; i++)
+		go(&bench, i * (SECOND / 4), i, 500);
+	track_finish(bench.track);
+	bench.model.symbols = symtab_new();
+	name(&bench.model, 500, "main.accept");
+	name(&bench.model, 1500, "main.serve");
+	bench.model.goroutine_dumps = xcalloc(1, sizeof(*bench.model.goroutine_dumps));
+	bench.model.goroutine_dumps[0].profile =
+		xcalloc(1, sizeof(*bench.model.goroutine_dumps[0].profile));
+	bench.model.goroutine_dumps[0].profile->stacks = stacks;
+	bench.model.goroutine_dumps[0].profile->n_stacks = 3;
+	bench.model.n_goroutine_dumps = 1;
+	judge(&bench.model, NULL);
+	assert_non_null(strstr(bench.model.candidates[0].evidence,
+			       "; 30 of 32 that run main.serve wait in main.(*queue).take "
+			       "(queue.go:42)"));
+	free(bench.model.goroutine_dumps[0].profile);
+	bench.model.n_goroutine_dumps = 0;
+	bench_close(&bench);
+}
+
 /* ---- Groups and hints ------------------------------------------------------------------- */
 
 enum { PARENT = 900, OTHER_PARENT = 901 };
@@ -383,9 +421,13 @@ static void test_groups_and_hints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_goroutines), cmocka_unit_test(test_creation_without_chain),
-		cmocka_unit_test(test_mappings),   cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_fold),	   cmocka_unit_test(test_groups_and_hints),
+		cmocka_unit_test(test_goroutines),
+		cmocka_unit_test(test_creation_without_chain),
+		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_groups_and_hints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

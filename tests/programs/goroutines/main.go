@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"sync/atomic"
 	"time"
 )
@@ -82,6 +83,7 @@ func main() {
 	leak := flag.Bool("leak", true, "leak at all")
 	workers := flag.Int("workers", 40, "size of the pool, reached in a quarter of the time")
 	gc := flag.Duration("gc", 100*time.Millisecond, "time between collections")
+	profile := flag.String("profile", "", "write a goroutine profile here at the end")
 	flag.Parse()
 	runtime.MemProfileRate = 16 << 10
 
@@ -121,6 +123,16 @@ func main() {
 	for i := 0; i < 1000 && (atomic.LoadInt64(&waiting) < int64(leaked) ||
 		runtime.NumGoroutine() > leaked+deeply+pooled+1); i++ {
 		time.Sleep(10 * time.Millisecond)
+	}
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err == nil {
+			err = pprof.Lookup("goroutine").WriteTo(file, 0)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "goroutines:", err)
+			os.Exit(1)
+		}
 	}
 	// Whoever can read the heap profile has the runtime sample the heap.
 	samples, _ := runtime.MemProfile(nil, true)
