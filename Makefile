@@ -125,6 +125,7 @@ demo:
 bench: all
 	@tests/bench/run.sh
 	@tests/bench/placement.sh
+	@tests/bench/native.sh
 	@tests/bench/rate.sh
 	@tests/bench/analyze.sh
 # How often the judgement is right, on programs of which the truth is known.

@@ -412,6 +412,30 @@ static void test_words(void **state)
 	feed_free(&feed);
 }
 
+/*
+ * Thousands that are never freed, at the pace of a real program on a busy machine: tens in each
+ * slice of 32 ms.
+ */
+static void test_uneven_pace(void **state)
+{
+	static const char tens[] =
+		"2211212222323323223233222222232323232323232322313322323213232323232323"
+		"2323232323232323232323232323323232323232122212112222323222223232332333"
+		"12212322322232332323232323223322";
+	struct feed feed;
+	uint64_t time = START, key = 0;
+
+	(void)state;
+	feed_begin(&feed, false);
+	for (size_t i = 0; tens[i]; i++, time += 32000000)
+		for (uint64_t k = 0; k < 10 * (uint64_t)(tens[i] - '0'); k++)
+			born(&feed, ++key, 100, 1000, time + k * 500000);
+	feed_end(&feed, time);
+	judge(&feed.model, NULL);
+	assert_int_equal(feed.model.candidates[0].verdict, VERDICT_LEAK);
+	feed_free(&feed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_unseen),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_uneven_pace),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
