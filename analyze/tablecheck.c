@@ -110,6 +110,8 @@ static void remember(struct tablecheck *check, const struct recent *recent)
 		check->forgotten = check->recent[check->next_recent].time;
 	check->recent[check->next_recent] = *recent;
 	check->next_recent = (check->next_recent + 1) % RECENT_MAX;
+	/* The ring is larger than the cache, and its oldest entries are looked at first. */
+	__builtin_prefetch(&check->recent[(check->next_recent + 16) % RECENT_MAX], 1);
 }
 
 static uint64_t minus_slack(uint64_t time)
