@@ -61,7 +61,7 @@ static const struct {
 };
 
 /* A column of owners is shown where they ever have this share of the highest RSS. */
-#define LEAST_OWNED 0.05
+#define LEAST_OWNED 0.1
 
 #define WIDEST_BAR 32
 #define LEAST_BAR  8
@@ -294,6 +294,31 @@ static void print_rows(const struct report *report, const struct timeline *timel
 	}
 }
 
+/* What the columns of owners hold, of those that are shown. */
+static void print_owner_legend(FILE *out, const struct layout *layout)
+{
+	static const struct {
+		enum column column;
+		const char *text;
+	} legends[] = {
+		{COLUMN_GO, "Go: all that is Go's"},
+		{COLUMN_C, "C: what malloc and threads have"},
+		{COLUMN_ANON, "anon: other anonymous mappings"},
+		{COLUMN_FILES, "files: programs and libraries too"},
+		{COLUMN_SHARED, "shared: shared memory"},
+	};
+	const char *between = "of RSS, ";
+
+	for (size_t i = 0; i < sizeof(legends) / sizeof(*legends); i++) {
+		if (!layout->shown[legends[i].column])
+			continue;
+		fprintf(out, "%s%s", between, legends[i].text);
+		between = ", ";
+	}
+	if (between[0] == ',')
+		fputs("; ", out);
+}
+
 static void print_legend(const struct report *report, const struct timeline *timeline,
 			 const struct layout *layout)
 {
@@ -319,10 +344,7 @@ static void print_legend(const struct report *report, const struct timeline *tim
 		fputs("native: what C code was given in the recording and has not freed; ", out);
 	if (layout->shown[COLUMN_MAPPED])
 		fputs("mapped: net of mmap, munmap and brk; ", out);
-	if (layout->shown[COLUMN_GO])
-		fputs("of RSS: Go all that is Go's, C what malloc and threads have, anon other "
-		      "anonymous mappings, files with programs and libraries; ",
-		      out);
+	print_owner_legend(out, layout);
 	if (layout->bar)
 		fprintf(out, "bar, to %s: # live, = garbage%s; ", units_bytes(layout->most).text,
 			layout->shown[COLUMN_RSS] ? ", . the rest of RSS" : "");

@@ -78,6 +78,8 @@ static struct stats_slope slope_of(const struct readings *readings, int figure)
 bool rss_summarise(const struct model *model, uint32_t process, struct rss_summary *summary)
 {
 	struct readings readings;
+	/* What comes before a program has begun is no beginning. */
+	size_t n = 0, beginning = model->processes[process].attached ? 1 : 2;
 
 	*summary = (struct rss_summary){0};
 	for (size_t i = 0; i < model->n_rss; i++) {
@@ -85,7 +87,7 @@ bool rss_summarise(const struct model *model, uint32_t process, struct rss_summa
 
 		if (point->process != process || !point->has_owners)
 			continue;
-		if (!summary->first)
+		if (n++ < beginning)
 			summary->first = point;
 		if (!summary->peak || point->rss > summary->peak->rss)
 			summary->peak = point;
