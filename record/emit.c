@@ -16,9 +16,9 @@ void emit_failed(struct recording *r, struct error *err)
 		error_free(err);
 	else
 		r->failure = error_remedy(
-			error_context(err, "%s", r->file.path ? r->file.path : "memory"),
-			"free some space or record elsewhere with -o; what was "
-			"written up to the last second is complete");
+			r->file.path ? error_context(err, "%s", r->file.path) : err,
+			"free some space or record elsewhere with -o; what was written up to the "
+			"last second is complete");
 }
 
 /* A session_sink: to where the records go. */

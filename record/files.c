@@ -50,11 +50,19 @@ struct error *files_open(struct recording *r)
 		.tracing_data = r->tracing_data.data,
 		.tracing_data_len = r->tracing_data.len,
 	};
+	struct error *err;
 
 	TRY(open_next(r));
 	options.fd = r->file.fd;
 	options.events = session_events(r->session, &options.n_events);
-	return error_context(perfdata_writer_new(&options, &r->writer), "%s", r->file.path);
+	err = error_context(perfdata_writer_new(&options, &r->writer), "%s", r->file.path);
+	if (err) {
+		/* A file without so much as its header is of no use to anybody. */
+		if (!options.pipe)
+			unlink(r->file.path);
+		close_file(r);
+	}
+	return err;
 }
 
 /* Of the present file. */
@@ -82,6 +90,9 @@ struct error *files_complete(struct recording *r, const struct buffer *dumps)
 {
 	struct error *err;
 
+	/* The next file could not be begun. */
+	if (!r->writer)
+		return NULL;
 	emit_flush(r);
 	if (!r->failure && !options_to_pipe(r->options)) {
 		emit_symbols(r);

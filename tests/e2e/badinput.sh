@@ -78,6 +78,15 @@ check "the program ran to its end on a full disk" jq -e '.num_gc > 0' truth
 check "what was written before the disk was full is readable" analyzed cut-by-disk.txt cut-by-disk.gmt
 check "the report says what is missing" found cut-by-disk.txt note 'breaks off.*disk was full.*missing are'
 check "perf reads it too" sh -c 'perf script -i cut-by-disk.gmt -F event | grep -q :birth:'
+# So it is with a row of files, and no file is left that says nothing.
+refused "a disk that is full between two files" 125 "space|full" unshare -m sh -c \
+	'mount -t tmpfs -o size=120k none small &&
+	"$0" -q --rotate=1s -o small/row.gmt -- "$1" -scale 60 -pause 5ms >row.truth; status=$?
+	cp small/row.gmt.* .; exit $status' "$record" "$batch"
+check "the program ran to its end there, too" jq -e '.num_gc > 0' row.truth
+for file in row.gmt.*; do
+	check "$file is readable" "$analyze" "$file"
+done
 same "no event is left in tracefs" "" "$(orphaned_groups)"
 
 # --- What is analyzed
