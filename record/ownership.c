@@ -11,6 +11,8 @@
 #define MALLOC_ARENA (64 * MIB)
 /* Data that follows a library's own in memory: more than this is not its .bss. */
 #define MAX_LIBRARY_BSS (16 * MIB)
+/* Mappings up to this are small ones. */
+#define SMALL (256 * PAGE)
 /* A header is read once for each mapping; this many in one reading. */
 #define MAX_LOOKS 2048
 /* malloc's header in front of what it mapped by itself: the size, and this bit (malloc.c). */
@@ -234,22 +236,27 @@ static bool is_attributed(enum memory_owner owner)
 	return owner == OWNER_ANON || owner == OWNER_FILES || owner == OWNER_SHARED;
 }
 
-static size_t make_ranges(struct ownership *o, bool join_all)
+/* Of those too, small ones are joined where there are very many: what is in RAM of large ones,
+ * which may be sparse, would be spread over them. */
+static size_t make_ranges(struct ownership *o, bool join_small)
 {
+	bool was_small = false;
 	size_t n = 0;
 
 	for (size_t i = 0; i < o->n_pieces; i++) {
 		const struct ownership_piece *piece = &o->pieces[i];
 		struct note_owner_range *last = n ? &o->ranges[n - 1] : NULL;
+		bool is_small = piece->end - piece->start <= SMALL;
 
 		if (is_guard(piece) && !piece->rss && piece->owner == OWNER_ANON)
 			continue;
 		if (last && last->end == piece->start && last->owner == piece->owner &&
-		    (join_all || !is_attributed(piece->owner))) {
+		    ((join_small && was_small && is_small) || !is_attributed(piece->owner))) {
 			last->end = piece->end;
 			last->rss += piece->rss;
 			continue;
 		}
+		was_small = is_small;
 		xgrow(o->ranges, o->cap_ranges, n + 1);
 		o->ranges[n++] = (struct note_owner_range){
 			.start = piece->start,

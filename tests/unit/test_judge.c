@@ -370,6 +370,13 @@ static void test_limit_and_dumps(void **state)
 	/* 3 GiB at 4 * 526,338.7 bytes a second. */
 	assert_non_null(strstr(model.candidates[0].advice, "of 4.00 GiB is reached 25m30s after"));
 	assert_non_null(strstr(model.candidates[0].evidence, "; 2 heap dumps agree"));
+	/* Without one that is asked for, the lowest that was recorded; and what to look for. */
+	model.processes[0].limits =
+		(struct memory_limits){.machine = (uint64_t)16 << 30, .cgroup = (uint64_t)4 << 30};
+	judge(&model, &(struct judge_options){0});
+	assert_non_null(strstr(model.candidates[0].advice, "look for what keeps them"));
+	assert_non_null(strstr(model.candidates[0].advice,
+			       "of 4.00 GiB (its control group's limit) is reached 25m30s after"));
 	model.dumps[1].rows = xcalloc(1, sizeof(*model.dumps[1].rows));
 	model.dumps[1].n_rows = 1;
 	judge(&model, &options);

@@ -197,13 +197,42 @@ static void test_many(void **state)
 	free(text);
 }
 
+/* Among very many small mappings a large one, most of which was never touched, stays by itself. */
+static void test_sparse(void **state)
+{
+	enum { MANY = 3000 };
+	struct ownership_process process = {0};
+	char *text = xmalloc((size_t)MANY * 128);
+	struct ownership o = {0};
+	struct note_owners note;
+	uint64_t at = 0x7f0000000000;
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		uint64_t size = i == 1000 ? 64 * MIB : 4 * KIB;
+
+		text[len] = '\0';
+		add_text(text + len, at, size, i % 2 ? "rw-p" : "r--p", 0, "", 4);
+		len += strlen(text + len);
+		at += size;
+	}
+	read_text(&o, &process, text, &note);
+	assert_int_equal(note.n_ranges, 3);
+	assert_int_equal(note.ranges[0].rss, 4000 * KIB);
+	assert_int_equal(note.ranges[1].rss, 4 * KIB);
+	assert_int_equal(note.ranges[1].end - note.ranges[1].start, 64 * MIB);
+	assert_int_equal(note.ranges[2].rss, (MANY - 1001) * 4 * KIB);
+	ownership_free(&o);
+	free(text);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_heap_by_hint),
-		cmocka_unit_test(test_malloc_chunks),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_heap_by_hint),
+		cmocka_unit_test(test_malloc_chunks), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_sparse),
 	};
 
 	return cmocka_run_group_tests_name("ownership", tests, NULL, NULL);
