@@ -6,6 +6,7 @@
 #include "record/probes_pmu.h"
 #include "record/tracing_data.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -251,6 +252,9 @@ static struct error *do_without_tracefs(struct recording *r, struct error *err)
 	for (size_t i = 0; i < r->n_targets; i++)
 		plain = plain && !r->natives[i];
 	if (!plain || (needs_breakpoints(r) && !probes_pmu_type(&pmu)))
+		return err;
+	/* Whoever may not write there may not have the other kind either. */
+	if (needs_breakpoints(r) && (error_errnum(err) == EACCES || error_errnum(err) == EPERM))
 		return err;
 	r->probes = probes_none();
 	if (!needs_breakpoints(r)) {

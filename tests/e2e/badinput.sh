@@ -61,7 +61,7 @@ refused "no permission" 125 "permi|root|privilege" \
 	setpriv --reuid=65534 --regid=65534 --clear-groups "$work/record" -o /tmp/none.gmt -- "$work/batch"
 refused "no tracefs" 125 "trac(efs|ing)" unshare -m sh -c \
 	'mount -t tmpfs none /sys/kernel/tracing && mount -t tmpfs none /sys/kernel/debug &&
-	exec "$0" -o /tmp/none.gmt -- "$1"' "$record" "$batch"
+	exec "$0" -o /tmp/none.gmt -e syscalls:sys_enter_openat -- "$1"' "$record" "$batch"
 
 # --- Where it is written
 refused "an output folder that is not there" 125 "none/trace.gmt" \

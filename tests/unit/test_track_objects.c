@@ -318,7 +318,8 @@ static enum verdict judge_kind(size_t kind, size_t seed, double *growth, struct 
 	sim.context = &all;
 	sim.min_size = sim.max_size = sim.mean_weight = 2048;
 	*growth = sim_kinds[kind].fill(&sim) * 3600;
-	qsort(all.events, all.n, sizeof(*all.events), by_time);
+	if (all.n)
+		qsort(all.events, all.n, sizeof(*all.events), by_time);
 	feed_begin(&feed, sim.attached);
 	for (size_t i = 0; i < all.n; i++) {
 		const struct object_event *event = &all.events[i];
