@@ -28,6 +28,8 @@ static void watch_targets(struct recording *r)
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
 		r->watches[i] = watch_new(&r->targets[i], r->log, emit_note, r);
+		if (r->plans[i].heap == HEAP_OFF)
+			watch_without_table(r->watches[i]);
 		if (r->options->set_rate)
 			watch_set_rate(r->watches[i], r->options->set_rate, r->journal);
 		watch_share(r->watches[i], r->n_targets);
@@ -117,7 +119,10 @@ static bool goes_on(struct recording *r)
 /* Between readings of the bucket table. Where it is all that tells of the heap, each counts. */
 static uint64_t table_period(const struct recording *r)
 {
-	return r->options->heap == HEAP_COUNTERS ? TICK_NS : TABLE_NS;
+	for (size_t i = 0; i < r->n_targets; i++)
+		if (r->plans[i].heap == HEAP_COUNTERS)
+			return TICK_NS;
+	return TABLE_NS;
 }
 
 static void run(struct recording *r)
