@@ -26,7 +26,7 @@ struct read;
 struct read_record {
 	/* Good until READ_KEPT further ones were read; without a time, until the next one. */
 	const struct perf_event_header *header;
-	uint64_t time;				/* ns; 0 where the record has none */
+	uint64_t time; /* ns; 0 where the record has none */
 };
 
 /* file stays the caller's. limit: bytes of records held back at most. */

@@ -111,7 +111,7 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	if (!err && fstat(child->target.exe_fd, &st) == 0) {
 		child->target.bin = same_as_target(r, &st);
 		has_probes = child->target.bin != NULL;
-		if (!has_probes)
+		if (!has_probes || r->options->heap == HEAP_OFF)
 			child->target.bin = program_of(c, &child->target, &st, opened);
 	}
 	/* One that has ended, or is executing another program just now, is none. */
@@ -125,7 +125,7 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	child->target.attached = false;
 	child->watch = watch_new(&child->target, r->log, emit_note, r);
 	/* A table has nothing to be compared with where there are no breakpoints. */
-	if (!has_probes)
+	if (!has_probes || r->options->heap == HEAP_OFF)
 		watch_without_table(child->watch);
 	log_debug(r->log, "process %u: %s, started by a target", pid, child->target.exe);
 	xgrow(c->items, c->cap, c->n + 1);
