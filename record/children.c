@@ -111,7 +111,7 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	if (!err && fstat(child->target.exe_fd, &st) == 0) {
 		child->target.bin = same_as_target(r, &st);
 		has_probes = child->target.bin != NULL;
-		if (!has_probes || r->options->heap == HEAP_OFF)
+		if (!has_probes)
 			child->target.bin = program_of(c, &child->target, &st, opened);
 	}
 	/* One that has ended, or is executing another program just now, is none. */

@@ -32,8 +32,6 @@ static void watch_targets(struct recording *r)
 			watch_without_table(r->watches[i]);
 		if (r->options->set_rate)
 			watch_set_rate(r->watches[i], r->options->set_rate, r->journal);
-		if (r->options->heap == HEAP_OFF)
-			watch_without_table(r->watches[i]);
 		watch_share(r->watches[i], r->n_targets);
 		target_load_bias(&r->targets[i], &r->biases[i]);
 	}
