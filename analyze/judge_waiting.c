@@ -22,16 +22,12 @@ static const char *outermost(const struct model *model, const struct site *site)
 }
 
 /*
- * The function that the goroutines of a site run. The compiler wraps a go statement's call with
- * arguments into a function of its own, which stacks leave out: what is behind it is known where
- * these goroutines allocated.
+ * The function that the goroutines of a site run, where they allocated. The compiler wraps a go
+ * statement's call with arguments into a function of its own, which is what the go statement starts
+ * then, and which stacks leave out.
  */
-static const char *function_of(const struct model *model, const struct site *site)
+static const char *wrapped_function(const struct model *model, const struct site *site)
 {
-	const struct symtab_frame *started = model_started(model, site);
-
-	if (!started || !strstr(started->function, ".gowrap"))
-		return started ? started->function : NULL;
 	for (size_t i = 0; i < model->n_sites; i++) {
 		const struct site *heap = &model->sites[i];
 
@@ -68,33 +64,50 @@ static const struct heap_frame *place(const struct goroutine_stack *stack)
 	return stack->n_frames ? &stack->frames[0] : NULL;
 }
 
-void judge_print_waiting(FILE *out, const struct model *model, const struct site *site)
-{
-	const struct goroutine_profile *profile;
-	const struct heap_frame *frame = NULL;
-	const char *function, *base;
-	uint64_t all = 0, most = 0;
+/* The goroutines of a profile that run a function, and where most of these wait. */
+struct waiting {
+	uint64_t all, most;
+	const struct heap_frame *frame; /* NULL: there are none */
+};
 
-	if (site->kind != SITE_GOROUTINE || !model->n_goroutine_dumps)
-		return;
-	function = function_of(model, site);
-	profile = model->goroutine_dumps[model->n_goroutine_dumps - 1].profile;
+static struct waiting find_waiting(const struct goroutine_profile *profile, const char *function)
+{
+	struct waiting found = {0};
+
 	for (size_t i = 0; function && i < profile->n_stacks; i++) {
 		const struct goroutine_stack *stack = &profile->stacks[i];
 
 		if (!runs(stack, function))
 			continue;
-		all += stack->count;
-		if (stack->count > most) {
-			most = stack->count;
-			frame = place(stack);
+		found.all += stack->count;
+		if (stack->count > found.most) {
+			found.most = stack->count;
+			found.frame = place(stack);
 		}
 	}
-	if (!frame)
+	return found;
+}
+
+void judge_print_waiting(FILE *out, const struct model *model, const struct site *site)
+{
+	const struct symtab_frame *started = model_started(model, site);
+	const char *function = started ? started->function : NULL, *base;
+	const struct goroutine_profile *profile;
+	struct waiting found;
+
+	if (site->kind != SITE_GOROUTINE || !model->n_goroutine_dumps)
 		return;
-	base = strrchr(frame->file, '/');
+	profile = model->goroutine_dumps[model->n_goroutine_dumps - 1].profile;
+	found = find_waiting(profile, function);
+	if (!found.frame) {
+		function = wrapped_function(model, site);
+		found = find_waiting(profile, function);
+	}
+	if (!found.frame)
+		return;
+	base = strrchr(found.frame->file, '/');
 	fprintf(out, "; %s%s of %s that run %s wait in %s (%s:%u)",
-		profile->leaked ? "for ever, says the runtime: " : "", units_count(most).text,
-		units_count(all).text, function, frame->function, base ? base + 1 : frame->file,
-		frame->line);
+		profile->leaked ? "for ever, says the runtime: " : "", units_count(found.most).text,
+		units_count(found.all).text, function, found.frame->function,
+		base ? base + 1 : found.frame->file, found.frame->line);
 }

@@ -88,14 +88,18 @@ func main() {
 	runtime.MemProfileRate = 16 << 10
 
 	var leaked, deeply, handled, pooled int
-	begin := time.Now()
-	collect := begin
-	step := time.Second / time.Duration(*rate)
-	for n := 0; ; n++ {
-		now := time.Now()
-		if now.Sub(begin) >= *duration {
-			break
+	// What is started has run before the next is, and a busy machine makes it all slower, so that
+	// the rate is even there too.
+	settle := func() {
+		for i := 0; i < 5000 && (atomic.LoadInt64(&waiting) < int64(leaked) ||
+			runtime.NumGoroutine() > leaked+deeply+pooled+1); i++ {
+			time.Sleep(time.Millisecond)
 		}
+	}
+	collect := time.Now()
+	steps := int(*duration * time.Duration(*rate) / time.Second)
+	for n := 0; n < steps; n++ {
+		begin := time.Now()
 		if *leak {
 			leakRequest()
 			leaked++
@@ -108,21 +112,16 @@ func main() {
 			serveRequest()
 			handled++
 		}
-		for pooled < *workers &&
-			now.Sub(begin) >= *duration*time.Duration(pooled)/time.Duration(4**workers) {
+		for pooled < *workers && pooled*steps < 4**workers*n {
 			growPool()
 			pooled++
 		}
-		if now.Sub(collect) >= *gc {
+		if begin.Sub(collect) >= *gc {
 			runtime.GC()
-			collect = now
+			collect = begin
 		}
-		time.Sleep(begin.Add(step * time.Duration(n+1)).Sub(time.Now()))
-	}
-	// On a busy machine what was started may not have run yet.
-	for i := 0; i < 1000 && (atomic.LoadInt64(&waiting) < int64(leaked) ||
-		runtime.NumGoroutine() > leaked+deeply+pooled+1); i++ {
-		time.Sleep(10 * time.Millisecond)
+		settle()
+		time.Sleep(begin.Add(time.Second / time.Duration(*rate)).Sub(time.Now()))
 	}
 	if *profile != "" {
 		file, err := os.Create(*profile)

@@ -92,10 +92,17 @@ func main() {
 	check(err)
 	check(os.Remove(file.Name()))
 	check(file.Truncate(mapping))
-	begin := time.Now()
-	step := time.Second / time.Duration(*rate)
 	leaked := 0
-	for n := 0; time.Since(begin) < *duration; n++ {
+	// What is started has run before the next is, and a busy machine makes it all slower, so that
+	// the rate is even there too.
+	settle := func() {
+		for i := 0; i < 5000 && (atomic.LoadInt64(&locked) < int64(leaked) ||
+			runtime.NumGoroutine() > leaked+1); i++ {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for n := 0; n < int(*duration*time.Duration(*rate)/time.Second); n++ {
+		begin := time.Now()
 		if *leak {
 			leakMapping()
 			leakThread()
@@ -104,12 +111,8 @@ func main() {
 		useMapping()
 		slideWindow(file, n)
 		useThread()
-		time.Sleep(time.Until(begin.Add(step * time.Duration(n+1))))
-	}
-	// On a busy machine what was started may not have run yet.
-	for i := 0; i < 1000 && (atomic.LoadInt64(&locked) < int64(leaked) ||
-		runtime.NumGoroutine() > leaked+1); i++ {
-		time.Sleep(10 * time.Millisecond)
+		settle()
+		time.Sleep(begin.Add(time.Second / time.Duration(*rate)).Sub(time.Now()))
 	}
 	fmt.Printf("leaked %d\n", leaked)
 	os.Exit(0)
