@@ -72,6 +72,8 @@ run=("$program" -scale 10 -pause 1ms -rate 65536)
 one=$!
 "$record" -q -z 0 -o unpacked.gmt -- "${run[@]}" >/dev/null 2>unpacked.log &
 two=$!
+"$record" -q -o - -- "${run[@]}" >pipe.gmt 2>pipe.log &
+three=$!
 "$program" -scale 1000 -pause 5ms -rate 65536 -phases mixed >/dev/null 2>&1 &
 target=$!
 background+=("$target")
@@ -82,12 +84,14 @@ sleep 3
 kill -KILL "$recorder"
 wait "$recorder" 2>/dev/null
 kill $target
-wait $one $two
+wait $one $two $three
 
 # opens NAME PERF FILE: every way to look into it, with nothing on standard error.
 opens() {
 	local what problems=
 	for what in script "report --stdio" "evlist -v" buildid-list "report --header-only"; do
+		# It cannot pass over the formats in a pipe, in those of perf's own neither.
+		[ "$what $3" != "buildid-list pipe.gmt" ] || continue
 		# shellcheck disable=SC2086 # a command and its option
 		${perfs[$2]} $what -i "$3" >out.txt 2>err.txt </dev/null ||
 			problems+="$what: exit status $?"$'\n'
@@ -100,7 +104,7 @@ opens() {
 }
 
 for perf in "${!perfs[@]}"; do
-	for kind in regular unpacked killed; do
+	for kind in regular unpacked killed pipe; do
 		name="$kind, the $perf perf"
 		if [ $kind != unpacked ] && ! unpacks "$perf"; then
 			skip "$name" "it was built without zstd"
@@ -129,7 +133,7 @@ writes() {
 	else
 		${perfs[$perf]} record -q -o - -e "$group:*" "$@" "${run[@]}" 2>"$file.log" >"$file"
 	fi
-	same_samples "$name" "$perf" "$file" 5
+	same_samples "$name" "$perf" "$file" "${least:-5}"
 }
 
 # Older perfs do not read what newer ones write, so each reads its own.
@@ -141,7 +145,8 @@ for perf in "${!perfs[@]}"; do
 	writes "the $perf perf's compressed pipe" "$perf" "$perf-z.pipe" -z -k mono
 done
 writes "perf with its own clock" system clock.data
-writes "one thread" system thread.data --per-thread -k mono
+# What the other threads do is missing: how much that is, the scheduler decides.
+least=0 writes "one thread" system thread.data --per-thread -k mono
 writes "the whole machine" system all.data -a -k mono -g
 # What the newest perf compresses into is record 83, COMPRESSED2; before 6.16 it was 81.
 records() {

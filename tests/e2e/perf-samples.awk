@@ -16,7 +16,9 @@ function flush(    n, name, i, known, at, value, chain_of)
 	sub(/:$/, "", name)
 	sub(/:$/, "", f[3])
 	gsub(/[][]/, "", f[2])
-	# Without a call chain the sample's own address ends the line.
+	# Without a call chain the sample's own address ends the line; of a pipe perf adds the name.
+	if (chain == "" && f[n] !~ /^[0-9a-f]+$/)
+		n--
 	chain_of = chain != "" ? chain : last_digits(f[n])
 	if (chain == "")
 		n--
@@ -46,7 +48,7 @@ function flush(    n, name, i, known, at, value, chain_of)
 	next
 }
 
-/^[ \t]+[0-9a-f]+$/ {
+/^[ \t]+[0-9a-f]+( |$)/ {
 	chain = chain (chain == "" ? "" : ";") last_digits($1)
 	next
 }
