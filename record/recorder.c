@@ -576,6 +576,8 @@ struct error *recorder_list(const struct record_options *options, int *status)
 	err = setup_targets(&r, status);
 	for (size_t i = 0; i < r.n_targets && !err; i++)
 		err = list_print(stdout, r.targets[i].bin, &r.plans[i], r.natives[i]);
+	for (size_t i = 0; i < options->extra.n && !err; i++)
+		printf("%sand, as asked: %s\n", i ? "" : "\n", options->extra.items[i].text);
 	recording_free(&r);
 	if (!err)
 		*status = 0;
