@@ -22,7 +22,7 @@ elsewhere() {
 	GODEBUG=gctrace=1 "$record" -q -o "$dir/trace.gmt" -- "$program" -scale 20 -pause 1ms \
 		-out "$dir" >/dev/null 2>"$dir/gc.log"
 	for format in text json; do
-		args=(-v -f $format "$version/trace.gmt" --gctrace "$version/gc.log"
+		args=(-v -f "$format" "$version/trace.gmt" --gctrace "$version/gc.log"
 			--pprof "$version/end.pb.gz")
 		(cd "$root" && "$analyze" "${args[@]}") >"$work/here" 2>"$work/here.err"
 		env -i COLUMNS=$COLUMNS TZ=$TZ LC_ALL=C "$(command -v chroot)" "$root" \
