@@ -125,6 +125,9 @@ static double mean_step(struct births *births, double factor)
 
 		if (factor < 1 && likelihood > 0 && was_as_quiet(births, i))
 			likelihood = 0;
+		/* What has ended is most of the growth, not a handful at the start. */
+		if (factor < 0.5 && births->before[i] < births->after[i])
+			likelihood = -INFINITY;
 		sum += width * bounded_exp(likelihood);
 		covered += width;
 	}

@@ -439,6 +439,31 @@ static void test_replaced(void **state)
 	assert_true(found >= 95);
 }
 
+/* A handful that is born in the first moment, before two early GC cycles, is no growth that ended.
+ */
+static void test_first_moment(void **state)
+{
+	struct model model;
+	struct sim sim = plain_sim(&model, 21);
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		sim.mark_start[i] = 0.005 + 0.01 * (double)i;
+		sim.end[i] = 0.01 + 0.01 * (double)i;
+		model.processes[0].epochs[i].end_time =
+			model.first_time + (uint64_t)(sim.end[i] * 1e9);
+	}
+	for (int i = 0; i < 4; i++)
+		sim_object(&sim, 0.011 + 0.001 * i, INFINITY);
+	for (int i = 0; i < 215; i++)
+		sim_object(&sim, 0.05 + 0.1 * i, INFINITY);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_true(called_leak(model.candidates[0].verdict));
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* What is missing is said, and how long to record for it. */
 static void test_advice(void **state)
 {
@@ -541,11 +566,12 @@ static void test_degenerate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),		cmocka_unit_test(test_leak_is_first),
-		cmocka_unit_test(test_merged_epochs),	cmocka_unit_test(test_few_cycles),
-		cmocka_unit_test(test_replaced),	cmocka_unit_test(test_evidence_line),
-		cmocka_unit_test(test_limit_and_dumps), cmocka_unit_test(test_advice),
-		cmocka_unit_test(test_deterministic),	cmocka_unit_test(test_degenerate),
+		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_leak_is_first),
+		cmocka_unit_test(test_merged_epochs), cmocka_unit_test(test_few_cycles),
+		cmocka_unit_test(test_replaced),      cmocka_unit_test(test_first_moment),
+		cmocka_unit_test(test_evidence_line), cmocka_unit_test(test_limit_and_dumps),
+		cmocka_unit_test(test_advice),	      cmocka_unit_test(test_deterministic),
+		cmocka_unit_test(test_degenerate),
 	};
 
 	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);
