@@ -444,6 +444,24 @@ static void swap_stack(struct decode *decode, struct event *event)
 	event->stack = decode->swapped;
 }
 
+/*
+ * Where C code keeps something else in the frame pointer, the kernel may follow a pointer that
+ * leads to itself, and writes the same address until the chain is full. That tells nothing; of a
+ * deep recursion, which ends in the same way, it tells what the first frame of it has told already.
+ */
+#define LOOP 16
+
+static uint32_t without_loop(const uint64_t *chain, uint32_t n)
+{
+	uint32_t end = n;
+
+	while (end > 1 && chain[end - 2] == chain[n - 1])
+		end--;
+	if (n - end < LOOP)
+		return n;
+	return end > 1 ? end - 1 : 1;
+}
+
 /* The user part of a call chain the kernel took, without its markers. */
 static void use_callchain(const struct perfdata_sample *sample, struct event *event)
 {
@@ -458,7 +476,7 @@ static void use_callchain(const struct perfdata_sample *sample, struct event *ev
 		if (sample->callchain[n] >= PERF_CONTEXT_MAX)
 			break;
 	event->stack = &sample->callchain[first];
-	event->n_stack = (uint32_t)(n - first);
+	event->n_stack = without_loop(&sample->callchain[first], (uint32_t)(n - first));
 }
 
 static void find_stack(struct decode *decode, const struct recipe *recipe,

@@ -239,6 +239,38 @@ static void test_call_chain(void **state)
 	stop(&trace, &reading);
 }
 
+/* What the kernel finds where C keeps another value in the frame pointer: the same until it is
+ * full. */
+static void test_looping_chain(void **state)
+{
+	uint64_t chain[128] = {PERF_CONTEXT_USER, 0x42796a, 0x401000};
+	struct buffer raw = {0};
+	const struct event *event;
+	struct reading reading;
+	struct trace trace;
+
+	(void)state;
+	for (size_t i = 3; i < 128; i++)
+		chain[i] = 0x37379310;
+	begin(&trace);
+	put_common(&raw);
+	buffer_u64(&raw, 0xc000010000);
+	trace_sample(&trace, ID_CHAIN, 100, 20, 21, 3, chain, 128, raw.data, raw.len);
+	/* So few are a recursion that ends. */
+	trace_sample(&trace, ID_CHAIN, 200, 20, 21, 3, chain, 10, raw.data, raw.len);
+	/* A recursion as deep as the chain is one frame. */
+	chain[1] = chain[2] = chain[3];
+	trace_sample(&trace, ID_CHAIN, 300, 20, 21, 3, chain, 128, raw.data, raw.len);
+	buffer_free(&raw);
+	start(&trace, &reading);
+	event = next(&reading);
+	assert_int_equal(event->kind, EVENT_BIRTH);
+	assert_int_equal(event->n_stack, 2);
+	assert_int_equal(next(&reading)->n_stack, 9);
+	assert_int_equal(next(&reading)->n_stack, 1);
+	stop(&trace, &reading);
+}
+
 /* A sample whose data ends before its fields do. */
 static void test_short_data(void **state)
 {
@@ -548,11 +580,12 @@ static void test_load_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_births),	       cmocka_unit_test(test_deaths_and_gc),
-		cmocka_unit_test(test_call_chain),     cmocka_unit_test(test_short_data),
-		cmocka_unit_test(test_syscalls),       cmocka_unit_test(test_notes),
-		cmocka_unit_test(test_kernel_records), cmocka_unit_test(test_load),
-		cmocka_unit_test(test_load_parts),     cmocka_unit_test(test_load_refuses),
+		cmocka_unit_test(test_births),	     cmocka_unit_test(test_deaths_and_gc),
+		cmocka_unit_test(test_call_chain),   cmocka_unit_test(test_looping_chain),
+		cmocka_unit_test(test_short_data),   cmocka_unit_test(test_syscalls),
+		cmocka_unit_test(test_notes),	     cmocka_unit_test(test_kernel_records),
+		cmocka_unit_test(test_load),	     cmocka_unit_test(test_load_parts),
+		cmocka_unit_test(test_load_refuses),
 	};
 
 	return cmocka_run_group_tests_name("decode_events", tests, NULL, NULL);
