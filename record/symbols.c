@@ -65,7 +65,8 @@ static void add_frames(struct collector *c, uint32_t pid, uint64_t address,
 		free(names[i]);
 }
 
-static void resolve(struct collector *c, const struct process *process, uint64_t address)
+/* False where nothing that is known to be mapped has it. */
+static bool resolve(struct collector *c, const struct process *process, uint64_t address)
 {
 	struct symtab_frame frames[SYMBOLS_MAX_FRAMES];
 	size_t n = process->bin ? symbols_frames(process->bin, address - process->load_bias, frames)
@@ -76,17 +77,23 @@ static void resolve(struct collector *c, const struct process *process, uint64_t
 				    SYMBOLS_MAX_FRAMES);
 	if (n)
 		add_frames(c, process->pid, address, frames, n);
+	return n != 0;
 }
 
+/*
+ * Records of several CPUs lie one behind the other in the trace, so that an address may come before
+ * the mapping it is in: what is not found at once is looked for again at the end.
+ */
 static void collect(struct collector *c, struct process *process, uint64_t address)
 {
+	uint64_t *resolved;
 	bool fresh;
 
 	if (!address)
 		return;
-	map_put(&process->seen, address, &fresh);
+	resolved = map_put(&process->seen, address, &fresh);
 	if (fresh && process->bin)
-		resolve(c, process, address);
+		*resolved = resolve(c, process, address);
 }
 
 static struct process *process_of(struct collector *c, uint32_t pid)
@@ -103,13 +110,13 @@ static struct process *process_of(struct collector *c, uint32_t pid)
 }
 
 /*
- * What a target starts may be the same program again, or one that is not Go. That its file is
- * mapped is known at the end only: records of several CPUs lie one behind the other in the trace.
+ * What was not found yet. What a target starts may be the same program again, or one that is not
+ * Go: that its file is mapped is known at the end only.
  */
-static void resolve_started(struct collector *c, struct process *process)
+static void resolve_rest(struct collector *c, struct process *process)
 {
 	const struct symbols_options *options = c->options;
-	uint64_t address, value;
+	uint64_t address, resolved;
 	size_t position = 0;
 
 	for (size_t i = 0; i < options->n_targets && !process->bin; i++) {
@@ -120,8 +127,10 @@ static void resolve_started(struct collector *c, struct process *process)
 						    &process->load_bias))
 			process->bin = t->bin;
 	}
-	while (map_next(&process->seen, &position, &address, &value))
-		resolve(c, process, address);
+	while (map_next(&process->seen, &position, &address, &resolved)) {
+		if (!resolved)
+			resolve(c, process, address);
+	}
 }
 
 static void collect_array(struct collector *c, struct process *process,
@@ -315,10 +324,8 @@ struct error *symbols_collect(const char *trace_path, const struct symbols_optio
 		process->load_bias = options->load_biases[i];
 	}
 	err = visit_all(&c, trace_path);
-	for (size_t i = 0; i < c.n; i++) {
-		if (!c.processes[i].bin)
-			resolve_started(&c, &c.processes[i]);
-	}
+	for (size_t i = 0; i < c.n; i++)
+		resolve_rest(&c, &c.processes[i]);
 	symtab_encode(c.table, out);
 	symtab_free(c.table);
 	if (unwind_table_count(c.rules))
