@@ -128,6 +128,9 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	case NOTE_PART:
 		track_part_note(track, &note->part);
 		break;
+	case NOTE_SPANS:
+		/* Bits of objects that no event has told of. */
+		break;
 	case NOTE_SYMBOLS:
 		track_symbols_note(track, &note->symbols);
 		break;

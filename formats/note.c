@@ -14,6 +14,8 @@
 
 #define NOTE_ENTRY_SIZE (sizeof(uint64_t) * (1 + 2 * 4))
 #define NOTE_RANGE_SIZE (sizeof(uint64_t) * 4)
+/* Of a span without its words. */
+#define NOTE_SPAN_SIZE (sizeof(uint64_t) * 3)
 /* Owners in one note: more than there are, so that newer recorders may have more. */
 #define NOTE_MAX_OWNERS 256u
 
@@ -213,6 +215,29 @@ void note_put_part(struct buffer *out, const struct note_part *note)
 	put_string(out, note->text, NOTE_MAX_TEXT);
 }
 
+void note_put_spans(struct buffer *out, const struct note_spans *note)
+{
+	assert(note->n_entries <= NOTE_SPANS_MAX_ENTRIES);
+	put_header(out, NOTE_SPANS);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, (uint32_t)note->n_entries);
+	buffer_u64(out, note->begin);
+	buffer_u64(out, note->end);
+	for (size_t i = 0; i < note->n_entries; i++) {
+		const struct note_span *span = &note->entries[i];
+
+		assert(span->n_words <= NOTE_SPAN_WORDS);
+		buffer_u64(out, span->address);
+		buffer_u64(out, span->base);
+		buffer_u32(out, span->sweepgen);
+		buffer_u8(out, span->in_use);
+		buffer_u8(out, span->n_words);
+		buffer_u16(out, 0); /* alignment */
+		for (size_t w = 0; w < span->n_words; w++)
+			buffer_u64(out, span->words[w]);
+	}
+}
+
 /* The length stands in front: a raw payload is padded. */
 void note_put_symbols(struct buffer *out, const struct note_symbols *note)
 {
@@ -409,6 +434,43 @@ static void get_part(struct cursor *c, struct note_part *note)
 	note->text = cursor_cstring(c);
 }
 
+static void get_span(struct cursor *c, struct note_span *span)
+{
+	uint8_t state;
+
+	span->address = cursor_u64(c);
+	span->base = cursor_u64(c);
+	span->sweepgen = cursor_u32(c);
+	state = cursor_u8(c);
+	span->n_words = cursor_u8(c);
+	cursor_u16(c);
+	span->in_use = state == 1;
+	if (state > 1 || span->n_words > NOTE_SPAN_WORDS) {
+		c->failed = true;
+		return;
+	}
+	for (size_t w = 0; w < span->n_words; w++)
+		span->words[w] = cursor_u64(c);
+}
+
+static void get_spans(struct cursor *c, struct note_spans *note)
+{
+	uint32_t n;
+
+	note->pid = cursor_u32(c);
+	n = cursor_u32(c);
+	note->begin = cursor_u64(c);
+	note->end = cursor_u64(c);
+	if (c->failed || n > NOTE_SPANS_MAX_ENTRIES || n > cursor_left(c) / NOTE_SPAN_SIZE) {
+		c->failed = true;
+		return;
+	}
+	note->entries = xcalloc(n, sizeof(*note->entries));
+	note->n_entries = n;
+	for (size_t i = 0; i < n && !c->failed; i++)
+		get_span(c, &note->entries[i]);
+}
+
 static void get_symbols(struct cursor *c, struct note_symbols *note)
 {
 	note->len = cursor_u32(c);
@@ -463,6 +525,9 @@ bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 	case NOTE_PART:
 		get_part(&c, &note->part);
 		break;
+	case NOTE_SPANS:
+		get_spans(&c, &note->spans);
+		break;
 	case NOTE_SYMBOLS:
 		get_symbols(&c, &note->symbols);
 		break;
@@ -484,5 +549,7 @@ void note_free(struct note *note)
 		free(note->table.entries);
 	else if (note->kind == NOTE_OWNERS)
 		free(note->owners.ranges);
+	else if (note->kind == NOTE_SPANS)
+		free(note->spans.entries);
 	*note = (struct note){0};
 }

@@ -30,6 +30,7 @@ enum note_kind {
 	NOTE_PART = 10,	   /* struct note_part */
 	NOTE_SYMBOLS = 11, /* struct note_symbols */
 	NOTE_NATIVE = 12,  /* struct note_native */
+	NOTE_SPANS = 13,   /* struct note_spans */
 };
 
 /* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
@@ -184,6 +185,36 @@ struct note_native {
  */
 bool note_native_picks(uint32_t every, uint64_t pointer);
 
+/* Words of a span's bits in a note: one bit for each of 1,024 slots, which is the most there are.
+ */
+#define NOTE_SPAN_WORDS 16
+
+/*
+ * A span of the heap in which sampled objects lie. Its bits are allocBits as its last sweep left
+ * them, of the slots of sampled objects alone: 1 was reached by the mark of that cycle.
+ */
+struct note_span {
+	uint64_t address;  /* of the runtime's mspan */
+	uint64_t base;	   /* of its first object */
+	uint32_t sweepgen; /* read with the bits: says which sweep they are of */
+	bool in_use;	 /* still the span that was taken; false: freed, or something else by now */
+	uint8_t n_words; /* 0 where there are no bits: in_use alone tells */
+	uint64_t words[NOTE_SPAN_WORDS];
+};
+
+/*
+ * A reading of the spans in which sampled objects lie, or a part of one. It took from begin to end
+ * (CLOCK_MONOTONIC ns). Spans of which nothing changed since they were last sent are left out.
+ */
+struct note_spans {
+	uint32_t pid;
+	uint64_t begin, end;
+	struct note_span *entries; /* decoded: owned, note_free */
+	size_t n_entries;
+};
+
+#define NOTE_SPANS_MAX_ENTRIES 380 /* in one note */
+
 /* What a file is of its recording. */
 enum note_part_kind {
 	PART_WHOLE = 0,	   /* all of it */
@@ -224,6 +255,8 @@ void note_put_gctrace(struct buffer *out, const struct note_gctrace *note);
 void note_put_owners(struct buffer *out, const struct note_owners *note);
 void note_put_limits(struct buffer *out, const struct note_limits *note);
 void note_put_part(struct buffer *out, const struct note_part *note);
+/* At most NOTE_SPANS_MAX_ENTRIES, each of NOTE_SPAN_WORDS at most. */
+void note_put_spans(struct buffer *out, const struct note_spans *note);
 /* The table has NOTE_SYMBOLS_MAX bytes at most. */
 void note_put_symbols(struct buffer *out, const struct note_symbols *note);
 
@@ -246,6 +279,7 @@ struct note {
 		struct note_limits limits;
 		struct note_native native;
 		struct note_part part;
+		struct note_spans spans; /* entries are owned */
 		struct note_symbols symbols;
 	};
 };

@@ -42,6 +42,9 @@ static void encode(struct buffer *out, const struct note *note)
 	case NOTE_PART:
 		note_put_part(out, &note->part);
 		break;
+	case NOTE_SPANS:
+		note_put_spans(out, &note->spans);
+		break;
 	case NOTE_SYMBOLS:
 		if (note->symbols.len <= NOTE_SYMBOLS_MAX)
 			note_put_symbols(out, &note->symbols);

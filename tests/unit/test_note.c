@@ -384,12 +384,63 @@ static void test_symbols(void **state)
 	buffer_free(&buf);
 }
 
+/* A span with as many words as there may be, one with fewer, and a large object's: none. */
+static void test_spans(void **state)
+{
+	struct note_span spans[3] = {
+		{.address = 0x7f0000001000,
+		 .base = 0xc000100000,
+		 .sweepgen = 14,
+		 .in_use = true,
+		 .n_words = NOTE_SPAN_WORDS,
+		 .words = {1, [NOTE_SPAN_WORDS - 1] = UINT64_MAX}},
+		{.address = 2, .base = 3, .sweepgen = 17, .n_words = 2, .words = {4, 5}},
+		{.address = 6, .base = 7, .sweepgen = UINT32_MAX, .in_use = true},
+	};
+	struct note_spans note_in = {
+		.pid = 4711, .begin = 100, .end = 200, .entries = spans, .n_entries = 3};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_spans(&buf, &note_in);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_SPANS);
+	assert_int_equal(note.spans.pid, 4711);
+	assert_int_equal(note.spans.begin, 100);
+	assert_int_equal(note.spans.end, 200);
+	assert_int_equal(note.spans.n_entries, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(note.spans.entries[i].address, spans[i].address);
+		assert_int_equal(note.spans.entries[i].base, spans[i].base);
+		assert_int_equal(note.spans.entries[i].sweepgen, spans[i].sweepgen);
+		assert_int_equal(note.spans.entries[i].in_use, spans[i].in_use);
+		assert_int_equal(note.spans.entries[i].n_words, spans[i].n_words);
+		assert_memory_equal(note.spans.entries[i].words, spans[i].words,
+				    sizeof(spans[i].words));
+	}
+	note_free(&note);
+	/* A state that is none, and more words than a span has: in the last entry, of 24 bytes. */
+	buf.len = 0;
+	note_put_spans(&buf, &note_in);
+	memset(buffer_extend(&buf, 1024), 0, 1024);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	note_free(&note);
+	buf.data[buf.len - 1024 - 4] = 2;
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	buf.data[buf.len - 1024 - 4] = 1;
+	buf.data[buf.len - 1024 - 3] = NOTE_SPAN_WORDS + 1;
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	buffer_free(&buf);
+}
+
 /* Whatever the recorder puts in, a note fits a sample, and a text is cut between characters. */
 static void test_size_limit(void **state)
 {
 	struct note_bucket bucket = {.n_stack = 100000};
 	struct note_table table = {.parts = 1, .n_entries = NOTE_TABLE_MAX_ENTRIES};
 	struct note_owners owners = {.n_ranges = NOTE_OWNERS_MAX_RANGES};
+	struct note_spans spans = {.n_entries = NOTE_SPANS_MAX_ENTRIES};
 	struct note_process process = {.pid = 1};
 	char *text = xmalloc(200001);
 	struct buffer buf = {0};
@@ -432,6 +483,15 @@ static void test_size_limit(void **state)
 	memset(owners.bytes, 1, sizeof(owners.bytes));
 	note_put_owners(&buf, &owners);
 	assert_true(buf.len < 60000);
+	buf.len = 0;
+	spans.entries = xcalloc(spans.n_entries, sizeof(*spans.entries));
+	for (size_t i = 0; i < spans.n_entries; i++)
+		spans.entries[i].n_words = NOTE_SPAN_WORDS;
+	note_put_spans(&buf, &spans);
+	assert_true(buf.len < 60000);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	note_free(&note);
+	free(spans.entries);
 	free(owners.ranges);
 	free((void *)bucket.stack);
 	free(table.entries);
@@ -512,6 +572,10 @@ static void test_lying_counts(void **state)
 		note_put_bucket(&buf, &bucket);
 		memcpy(buf.data + 12, &lie, 4);
 		assert_true(lie == 0 || !note_decode(buf.data, buf.len, false, &note));
+		buf.len = 0;
+		note_put_spans(&buf, &(struct note_spans){.pid = 7});
+		memcpy(buf.data + 12, &lie, 4);
+		assert_true(lie == 0 || !note_decode(buf.data, buf.len, false, &note));
 	}
 	for (size_t i = 0; i < sizeof(lies) / sizeof(*lies); i++) {
 		uint32_t lie = (uint32_t)lies[i];
@@ -549,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_part),
 		cmocka_unit_test(test_symbols),
+		cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_swapped),
 		cmocka_unit_test(test_foreign),
