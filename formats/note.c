@@ -232,7 +232,7 @@ void note_put_spans(struct buffer *out, const struct note_spans *note)
 		buffer_u32(out, span->sweepgen);
 		buffer_u8(out, span->in_use);
 		buffer_u8(out, span->n_words);
-		buffer_u16(out, 0); /* alignment */
+		buffer_u16(out, span->count);
 		for (size_t w = 0; w < span->n_words; w++)
 			buffer_u64(out, span->words[w]);
 	}
@@ -443,7 +443,7 @@ static void get_span(struct cursor *c, struct note_span *span)
 	span->sweepgen = cursor_u32(c);
 	state = cursor_u8(c);
 	span->n_words = cursor_u8(c);
-	cursor_u16(c);
+	span->count = cursor_u16(c);
 	span->in_use = state == 1;
 	if (state > 1 || span->n_words > NOTE_SPAN_WORDS) {
 		c->failed = true;

@@ -198,6 +198,8 @@ struct note_span {
 	uint64_t base;	   /* of its first object */
 	uint32_t sweepgen; /* read with the bits: says which sweep they are of */
 	bool in_use;	 /* still the span that was taken; false: freed, or something else by now */
+	uint16_t count;	 /* allocCount: of a span that is in use as it was taken, how far it is
+			    filled */
 	uint8_t n_words; /* 0 where there are no bits: in_use alone tells */
 	uint64_t words[NOTE_SPAN_WORDS];
 };

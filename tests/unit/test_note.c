@@ -394,7 +394,12 @@ static void test_spans(void **state)
 		 .in_use = true,
 		 .n_words = NOTE_SPAN_WORDS,
 		 .words = {1, [NOTE_SPAN_WORDS - 1] = UINT64_MAX}},
-		{.address = 2, .base = 3, .sweepgen = 17, .n_words = 2, .words = {4, 5}},
+		{.address = 2,
+		 .base = 3,
+		 .sweepgen = 17,
+		 .count = 513,
+		 .n_words = 2,
+		 .words = {4, 5}},
 		{.address = 6, .base = 7, .sweepgen = UINT32_MAX, .in_use = true},
 	};
 	struct note_spans note_in = {
@@ -415,6 +420,7 @@ static void test_spans(void **state)
 		assert_int_equal(note.spans.entries[i].base, spans[i].base);
 		assert_int_equal(note.spans.entries[i].sweepgen, spans[i].sweepgen);
 		assert_int_equal(note.spans.entries[i].in_use, spans[i].in_use);
+		assert_int_equal(note.spans.entries[i].count, spans[i].count);
 		assert_int_equal(note.spans.entries[i].n_words, spans[i].n_words);
 		assert_memory_equal(note.spans.entries[i].words, spans[i].words,
 				    sizeof(spans[i].words));
