@@ -28,6 +28,43 @@ static const struct wanted_probe wanted_probes[] = {
 		},
 	},
 	{
+		"refill",
+		EVENT_SPAN_TAKEN,
+		{
+			{"s", FIELD_SPAN},
+			{"base", FIELD_BASE},
+			{"sweepgen", FIELD_SWEEPGEN},
+			{"nelems", FIELD_NELEMS},
+			{"freeindex", FIELD_FREEINDEX},
+			{"allocCache", FIELD_ALLOC_CACHE},
+			{"allocCount", FIELD_ALLOC_COUNT},
+			{"elemsize", FIELD_ELEMSIZE},
+			{"goid", FIELD_GOID},
+			{"cycle", FIELD_CYCLE},
+		},
+	},
+	{
+		"large",
+		EVENT_SPAN_LARGE,
+		{
+			{"s", FIELD_SPAN},
+			{"base", FIELD_BASE},
+			{"sweepgen", FIELD_SWEEPGEN},
+			{"size", FIELD_ELEMSIZE},
+			{"goid", FIELD_GOID},
+			{"cycle", FIELD_CYCLE},
+		},
+	},
+	{
+		"release",
+		EVENT_SPAN_RELEASED,
+		{
+			{"s", FIELD_SPAN},
+			{"allocCount", FIELD_ALLOC_COUNT},
+			{"cycle", FIELD_CYCLE},
+		},
+	},
+	{
 		"go_create",
 		EVENT_GO_CREATE,
 		{

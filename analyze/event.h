@@ -19,6 +19,9 @@ enum event_kind {
 	EVENT_GO_EXIT,
 	EVENT_LOCK_THREAD, /* a goroutine binds itself to its thread */
 	EVENT_UNLOCK_THREAD,
+	EVENT_SPAN_TAKEN, /* of the Go heap, to allocate small objects in: mcache.refill */
+	EVENT_SPAN_LARGE, /* one that holds a single large object */
+	EVENT_SPAN_RELEASED,
 	EVENT_GC_START,
 	EVENT_GC_MARK_TERM,
 	EVENT_GC_END,
@@ -94,7 +97,16 @@ enum event_field {
 	FIELD_CHUNK, /* glibc's header of a pointer */
 	FIELD_SP,
 	FIELD_FP,
-	FIELD_RET, /* the return address */
+	FIELD_RET,  /* the return address */
+	FIELD_SPAN, /* a span's mspan, and members of that */
+	FIELD_BASE,
+	FIELD_SWEEPGEN,
+	FIELD_NELEMS,
+	FIELD_FREEINDEX,
+	FIELD_ALLOC_CACHE,
+	FIELD_ALLOC_COUNT,
+	FIELD_ELEMSIZE,
+	FIELD_SLOTS, /* of a birth: so many objects that it stands for; 0: as the rate has it */
 	FIELD_COUNT,
 };
 #define EVENT_HAS(field) (UINT64_C(1) << (field))
@@ -114,6 +126,8 @@ struct event {
 	uint32_t n_stack;	 /* addresses at stack */
 	const void *stack;	 /* of births, also of goroutines, and of calls: u64 each, maybe
 				    unaligned; innermost first */
+	uint32_t n_words;	 /* words at `words` */
+	const uint64_t *words;	 /* of a span that was taken: its allocBits, from the first on */
 	struct event_go go;	 /* of allocations in C, and of calls */
 	const char *name;	 /* of an event that is counted under its name; else NULL */
 	bool stack_from_bucket;	 /* as the bucket has it, and not unwound by the kernel */

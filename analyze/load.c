@@ -204,6 +204,12 @@ static bool records(const struct perfdata_info *info, const char *one, const cha
 	return false;
 }
 
+/* Whether it tells of objects of the Go heap. */
+static bool records_objects(const struct perfdata_info *info)
+{
+	return records(info, ":birth", ":death") || records(info, ":refill", ":release");
+}
+
 /* Each snapshot holds the minutes before it: two of them may hold the same events. */
 static struct error *check_overlap(struct load *load, const struct input *input,
 				   const struct event *event)
@@ -405,8 +411,7 @@ static struct error *load_one(struct load *load, struct input *input)
 	input->foreign = foreign_new(perfdata_info(input->file), model->symbols);
 	decode_use_foreign(decode, input->foreign);
 	/* What events a pipe holds is not known yet. */
-	if (perfdata_info(input->file)->n_events &&
-	    !records(perfdata_info(input->file), ":birth", ":death"))
+	if (perfdata_info(input->file)->n_events && !records_objects(perfdata_info(input->file)))
 		track_by_counters(load->track);
 	if (!err)
 		err = read_records(load, input, decode);
@@ -415,7 +420,7 @@ static struct error *load_one(struct load *load, struct input *input)
 		return err;
 	}
 	take_info(load, perfdata_info(input->file));
-	if (!records(perfdata_info(input->file), ":birth", ":death") && !model->births)
+	if (!records_objects(perfdata_info(input->file)) && !model->births)
 		model->heap_not_recorded = true;
 	model->gc_recorded |= records(perfdata_info(input->file), ":gc_end", ":gc_mark_term") ||
 			      decode_knows(decode, EVENT_GC_END) ||

@@ -212,6 +212,9 @@ struct process {
 	uint64_t start, end;   /* first and last sign of it; end 0: alive at the end */
 	uint64_t runtime_init; /* 0 unknown */
 	uint64_t mem_profile_rate;
+	/* Its sampled objects are those for which a span was taken, one for each (track_spans.c).
+	 */
+	bool by_spans;
 	uint64_t load_bias;
 	uint64_t mmap_calls, munmap_calls, brk_calls, madvise_calls;
 	uint64_t released; /* bytes of pages that madvise gave back; they stay mapped */

@@ -187,6 +187,7 @@ static void put_process(struct json_report *report, const struct process *proces
 	report_json_known(report, "end_ns", process->end);
 	report_json_known(report, "runtime_init_ns", process->runtime_init);
 	json_u64(json, "mem_profile_rate", process->mem_profile_rate);
+	json_bool(json, "by_spans", process->by_spans);
 	json_u64(json, "births", sums->births);
 	json_u64(json, "deaths", sums->deaths);
 	json_u64(json, "unmatched_deaths", sums->unmatched_deaths);

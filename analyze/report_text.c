@@ -218,6 +218,8 @@ static uint64_t count_cycles(const struct model *model, uint32_t process)
 
 static char *sampling_text(const struct process *process)
 {
+	if (process->by_spans)
+		return xstrdup("one sample per span");
 	if (!process->mem_profile_rate)
 		return xstrdup(process->runtime_init ? "heap sampling off"
 						     : "heap sampling not known");

@@ -132,6 +132,7 @@ static void print_hot(const struct report *report)
 static void print_near(const struct report *report)
 {
 	const struct model *model = report->model;
+	const struct process *process;
 	uint64_t time = 0, times = 0;
 	bool known = false;
 
@@ -148,6 +149,7 @@ static void print_near(const struct report *report)
 			"off.");
 		return;
 	}
+	process = &model->processes[report->order[0]];
 	report_wrap(
 		report, 2, 2,
 		"The heap was at %s of its goal or above for %s, in %s of %s cycles; what was "
@@ -157,7 +159,7 @@ static void print_near(const struct report *report)
 		units_count(times).text, units_count(model->n_cycles).text,
 		units_bytes(sum_births(model, true)).text,
 		units_bytes(sum_births(model, false)).text,
-		units_bytes((double)model->processes[report->order[0]].mem_profile_rate).text);
+		process->by_spans ? "a span" : units_bytes((double)process->mem_profile_rate).text);
 	if (sum_births(model, true) > 0)
 		print_spots(report, true, (double)time / 1e9);
 }

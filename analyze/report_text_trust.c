@@ -116,6 +116,14 @@ static void trust_processes(const struct report *report)
 				"deaths "
 				"alone, and heap sizes not at all.",
 				process->pid);
+		if (process->by_spans)
+			finding(report, TRUST_GOOD,
+				"Objects of process %" PRIu32
+				" are sampled one per span taken (8 KiB and more), and read from "
+				"outside for whether they live: a site that allocates in step with "
+				"the filling of spans counts for more or less than it has, and a "
+				"death is noticed at the next reading or take.",
+				process->pid);
 		if (unseen && !process->attached)
 			finding(report, TRUST_WARN,
 				"%s deaths in process %" PRIu32

@@ -125,11 +125,11 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	case NOTE_NATIVE:
 		track_native_note(track, &note->native);
 		break;
+	case NOTE_SPANS:
+		track_spans_note(track, time, &note->spans);
+		break;
 	case NOTE_PART:
 		track_part_note(track, &note->part);
-		break;
-	case NOTE_SPANS:
-		/* Bits of objects that no event has told of. */
 		break;
 	case NOTE_SYMBOLS:
 		track_symbols_note(track, &note->symbols);
@@ -152,6 +152,15 @@ static void track_counted(struct track *track, const struct event *event)
 		break;
 	case EVENT_DEATH:
 		track_death(track, event);
+		break;
+	case EVENT_SPAN_TAKEN:
+		track_span_taken(track, event);
+		break;
+	case EVENT_SPAN_LARGE:
+		track_span_large(track, event);
+		break;
+	case EVENT_SPAN_RELEASED:
+		track_span_released(track, event);
 		break;
 	case EVENT_GO_CREATE:
 		track_go_create(track, event);

@@ -11,6 +11,11 @@ static uint32_t age_index(uint32_t age)
 	return age < MODEL_AGES - 1 ? age : MODEL_AGES - 1;
 }
 
+static double weight_of(const struct bucket *bucket, uint32_t slots)
+{
+	return slots ? (double)slots * (double)bucket->size : bucket->est_bytes;
+}
+
 static void add_tally(struct tally *tally, double est_bytes)
 {
 	tally->objects++;
@@ -59,6 +64,7 @@ static void count_birth(struct track *track, struct life *life, const struct buc
 			const struct event *event, uint32_t cycle)
 {
 	uint32_t id = bucket->site, epoch = track_epoch(track, life, id, cycle);
+	double weight = weight_of(bucket, (uint32_t)event->v[FIELD_SLOTS]);
 	struct site *site = &track->model->sites[id];
 
 	if (!site->births++) {
@@ -68,16 +74,16 @@ static void count_birth(struct track *track, struct life *life, const struct buc
 	}
 	site->last_birth = event->time;
 	site->births_sampled_bytes += bucket->size;
-	site->est_births_bytes += bucket->est_bytes;
+	site->est_births_bytes += weight;
 	if (bucket->size < site->min_size)
 		site->min_size = bucket->size;
 	if (bucket->size > site->max_size)
 		site->max_size = bucket->size;
-	track_near_birth(track, life, site, event->time, bucket->est_bytes);
-	add_tally(&site->born[epoch], bucket->est_bytes);
+	track_near_birth(track, life, site, event->time, weight);
+	add_tally(&site->born[epoch], weight);
 	track_generation(track, life, id, cycle, 1);
 	track->model->births++;
-	if (track_snapshots(track))
+	if (track_snapshots(track) && !event->v[FIELD_SLOTS])
 		snapshots_birth(track_snapshots(track), id, event->time, cycle, bucket->size);
 	check_event(track, bucket->check, event->time, false);
 }
@@ -89,15 +95,16 @@ static void count_death(struct track *track, struct life *life, uint64_t address
 	struct object *object = &life->objects[index];
 	struct bucket *bucket = &life->buckets[object->bucket];
 	uint32_t epoch = track_epoch(track, life, bucket->site, cycle);
+	double weight = weight_of(bucket, object->slots);
 	struct site *site = &track->model->sites[bucket->site];
 
 	site->deaths++;
 	site->deaths_sampled_bytes += bucket->size;
-	add_tally(&site->died[epoch], bucket->est_bytes);
+	add_tally(&site->died[epoch], weight);
 	site->died_at_age[age_index(cycle > object->cycle ? cycle - object->cycle : 0)]++;
 	track_generation(track, life, bucket->site, object->cycle, -1);
-	track_object_pages(life, site, address, bucket->size, bucket->est_bytes);
-	if (track_snapshots(track))
+	track_object_pages(life, site, address, bucket->size, weight);
+	if (track_snapshots(track) && !object->slots)
 		snapshots_death(track_snapshots(track), bucket->site, time, cycle, bucket->size,
 				true);
 }
@@ -112,7 +119,7 @@ void track_birth(struct track *track, const struct event *event)
 
 	life->last_sign = event->time;
 	/* Where nobody told the rate it is taken to be Go's default: there are samples. */
-	if (!life_process(track, life)->mem_profile_rate)
+	if (!life_process(track, life)->mem_profile_rate && !event->v[FIELD_SLOTS])
 		life_process(track, life)->mem_profile_rate = life->rate;
 	bucket = track_bucket_at_birth(track, life, event);
 	/* Without an address there is no object to follow. */
@@ -136,8 +143,27 @@ void track_birth(struct track *track, const struct event *event)
 		.cycle = cycle,
 		.tid = event->tid,
 		.goid = (uint32_t)event->v[FIELD_GOID],
+		.slots = (uint32_t)event->v[FIELD_SLOTS],
 	};
 	count_birth(track, life, bucket, event, cycle);
+}
+
+void track_reweigh(struct track *track, struct life *life, uint64_t address, uint32_t slots)
+{
+	const uint64_t *at = map_find(&life->live, address);
+	struct object *object = at ? &life->objects[*at] : NULL;
+	struct bucket *bucket;
+	struct site *site;
+	double more;
+
+	if (!object)
+		return;
+	bucket = &life->buckets[object->bucket];
+	site = &track->model->sites[bucket->site];
+	more = weight_of(bucket, slots) - weight_of(bucket, object->slots);
+	object->slots = slots;
+	site->est_births_bytes += more;
+	site->born[track_epoch(track, life, bucket->site, object->cycle)].est_bytes += more;
 }
 
 /* ---- Deaths ----------------------------------------------------------------------------- */
@@ -240,7 +266,7 @@ static void count_survivor(struct track *track, struct life *life, uint64_t addr
 {
 	const struct bucket *bucket = &life->buckets[object->bucket];
 	struct site *site = &track->model->sites[bucket->site];
-	double weight = bucket->est_bytes, size = (double)bucket->size;
+	double weight = weight_of(bucket, object->slots), size = (double)bucket->size;
 
 	track_object_pages(life, site, address, bucket->size, weight);
 	site->live++;
@@ -297,6 +323,7 @@ void track_finish_life(struct track *track, struct life *life)
 	life->thread_ends = NULL;
 	life->n_pieces = life->cap_pieces = life->n_thread_ends = life->cap_thread_ends = 0;
 	track_counters_free(life);
+	track_spans_free(life);
 	life->objects = NULL;
 	life->free_objects = NULL;
 	life->buckets = NULL;

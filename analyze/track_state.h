@@ -32,6 +32,7 @@ struct object {
 	uint64_t time;
 	uint32_t bucket, cycle;
 	uint32_t tid, goid; /* of its birth, to know a repeated event by */
+	uint32_t slots;	    /* so many objects that it stands for; 0: what its bucket says */
 };
 
 /* An object that is alive, of a kind other than SITE_HEAP. */
@@ -69,6 +70,14 @@ struct counters {
 	struct map of; /* address of a bucket -> index */
 	uint32_t cycle, epoch;
 	uint64_t seen; /* when that cycle was seen first */
+};
+
+/* The spans in which sampled objects lie (track_spans.c). */
+struct spans {
+	struct span *items;
+	size_t n, cap;
+	struct map of;	      /* address of an mspan -> index */
+	struct map sample_at; /* address of a sampled object that is alive -> index of its span */
 };
 
 /* A process from its exec (or the first sign of it) to its end or next exec. */
@@ -113,6 +122,7 @@ struct life {
 	} near;
 
 	struct counters counters;
+	struct spans spans;
 
 	struct gc_cycle gc; /* the cycle in progress, as far as it was seen */
 	bool gc_seen;
@@ -285,8 +295,18 @@ void track_finish_sites(struct track *track, struct life *life);
 
 void track_birth(struct track *track, const struct event *event);
 void track_death(struct track *track, const struct event *event);
+/* An object that is alive stands for another number of objects of its size than was said. */
+void track_reweigh(struct track *track, struct life *life, uint64_t address, uint32_t slots);
 /* Counts what is alive, frees what the life held. */
 void track_finish_life(struct track *track, struct life *life);
+
+/* ---- track_spans.c ---- */
+
+void track_span_taken(struct track *track, const struct event *event);
+void track_span_large(struct track *track, const struct event *event);
+void track_span_released(struct track *track, const struct event *event);
+void track_spans_note(struct track *track, uint64_t time, const struct note_spans *note);
+void track_spans_free(struct life *life);
 
 /* ---- track_table.c ---- */
 
