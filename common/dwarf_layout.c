@@ -106,10 +106,18 @@ static const struct {
 	{OWNER_HEAPSTATS, "inPtrScalarBits", FIELD(heap_stats_bits)},
 	{OWNER_MHEAP, "allArenas", FIELD(mheap_arenas)},
 	{OWNER_MHEAP, "heapArenas", FIELD(mheap_arenas)},
+	{OWNER_MHEAP, "sweepgen", FIELD(mheap_sweepgen)},
 	{OWNER_MSPAN, "startAddr", FIELD(mspan_start)},
 	{OWNER_MSPAN, "npages", FIELD(mspan_npages)},
 	{OWNER_MSPAN, "elemsize", FIELD(mspan_elemsize)},
 	{OWNER_MSPAN, "spanclass", FIELD(mspan_spanclass)},
+	{OWNER_MSPAN, "state", FIELD(mspan_state)},
+	{OWNER_MSPAN, "freeindex", FIELD(mspan_freeindex)},
+	{OWNER_MSPAN, "nelems", FIELD(mspan_nelems)},
+	{OWNER_MSPAN, "allocCache", FIELD(mspan_alloc_cache)},
+	{OWNER_MSPAN, "allocBits", FIELD(mspan_alloc_bits)},
+	{OWNER_MSPAN, "sweepgen", FIELD(mspan_sweepgen)},
+	{OWNER_MSPAN, "allocCount", FIELD(mspan_alloc_count)},
 	{OWNER_WORK, "cycles", FIELD(work_cycles)},
 	{OWNER_WORK, "tSweepTerm", FIELD(work_t_sweep_term)},
 	{OWNER_WORK, "tMark", FIELD(work_t_mark)},
@@ -120,6 +128,16 @@ static const struct {
 	{OWNER_WORK, "heap2", FIELD(work_heap2)},
 	{OWNER_WORK, "userForced", FIELD(work_user_forced)},
 	{OWNER_WORK, "maxprocs", FIELD(work_maxprocs)},
+};
+
+/* The members whose size changed. */
+static const struct {
+	enum owner owner;
+	const char *member;
+	size_t field;
+} sizes[] = {
+	{OWNER_SPECIAL, "offset", FIELD(special_offset_size)},
+	{OWNER_MSPAN, "freeindex", FIELD(mspan_index_size)},
 };
 
 struct reading {
@@ -195,9 +213,11 @@ static void read_member(struct reading *r, enum owner owner, Dwarf_Die *die)
 		if (members[i].owner == owner && strcmp(members[i].member, name) == 0)
 			set_field(r, members[i].field, offset);
 	}
-	if (owner == OWNER_SPECIAL && strcmp(name, "offset") == 0 && type_of(die, &type) &&
-	    number_of(&type, DW_AT_byte_size, &size))
-		set_field(r, FIELD(special_offset_size), size);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (sizes[i].owner == owner && strcmp(sizes[i].member, name) == 0 &&
+		    type_of(die, &type) && number_of(&type, DW_AT_byte_size, &size))
+			set_field(r, sizes[i].field, size);
+	}
 }
 
 static void read_members(struct reading *r, enum owner owner, Dwarf_Die *structure)

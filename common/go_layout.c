@@ -41,7 +41,7 @@ static const struct row {
 
 /*
  * The memory statistics, in a table of their own, because they change in other versions. -1: there
- * is no such field, or it is not known: 1.16 to 1.18 were not seen, and of 1.20 not the arenas.
+ * is no such field, or it is not known: 1.16 to 1.18 were not seen, and of 1.20 not the heap.
  */
 static const struct memory_row {
 	int minor;
@@ -49,16 +49,17 @@ static const struct memory_row {
 	int idle, inuse, released, stacks; /* in memstats */
 	int stats, size, bits;
 	int arenas, arenas_arm64; /* in mheap */
+	int sweepgen;		  /* in mheap */
 	int limit;		  /* in gcController */
 } memory_rows[] = {
 	/* clang-format off */
-	{15,  120,  136,  144,  152,  160, 64, 72, 80, 96, -1,   -1, -1, 66656, 66656, -1},
-	{16,   -1,   -1,   -1,   -1,   -1, -1, -1, -1, -1, -1,   -1, -1,    -1,    -1, -1},
-	{19, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66016, 66016,  8},
-	{20, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40,    -1,    -1,  8},
-	{21, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66032, 66032,  8},
-	{22, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66096, 66160,  8},
-	{25, 3528, 3536, 3544, 3552, 3560, -1, -1, -1, -1,  0, 1168, -1, 66096, 66160,  8},
+	{15,  120,  136,  144,  152,  160, 64, 72, 80, 96, -1,   -1, -1, 66656, 66656, 65832, -1},
+	{16,   -1,   -1,   -1,   -1,   -1, -1, -1, -1, -1, -1,   -1, -1,    -1,    -1,    -1, -1},
+	{19, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66016, 66016, 65848,  8},
+	{20, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40,    -1,    -1,    -1,  8},
+	{21, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66032, 66032, 65856,  8},
+	{22, 3552, 3560, 3568, 3576, 3584, -1, -1, -1, -1,  0, 1176, 40, 66096, 66160, 65856,  8},
+	{25, 3528, 3536, 3544, 3552, 3560, -1, -1, -1, -1,  0, 1168, -1, 66096, 66160, 65856,  8},
 	/* clang-format on */
 };
 
@@ -82,6 +83,7 @@ static void set_memory(int minor, enum go_arch arch, struct go_layout *layout)
 	layout->heap_stats_size = row->size;
 	layout->heap_stats_bits = row->bits;
 	layout->mheap_arenas = arch == GO_ARCH_ARM64 ? row->arenas_arm64 : row->arenas;
+	layout->mheap_sweepgen = row->sweepgen;
 	layout->gc_memory_limit = row->limit;
 }
 
@@ -151,6 +153,16 @@ void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_la
 		.mspan_npages = 32,
 		.mspan_elemsize = row->elemsize,
 		.mspan_spanclass = row->spanclass,
+		/* The count is before the class, the state behind it. */
+		.mspan_state = row->spanclass + 1,
+		.mspan_alloc_count = row->spanclass - 2,
+		.mspan_sweepgen = row->spanclass - 10,
+		/* Two indexes and a cache, then the bits; since 1.22 the indexes are small. */
+		.mspan_index_size = row->minor >= 22 ? 2 : 8,
+		.mspan_freeindex = 48,
+		.mspan_nelems = row->minor >= 22 ? 50 : 56,
+		.mspan_alloc_cache = row->minor >= 22 ? 56 : 64,
+		.mspan_alloc_bits = row->minor >= 22 ? 64 : 72,
 	};
 	set_memory(minor, arch, layout);
 }

@@ -68,10 +68,13 @@ struct go_layout {
 	 * stacks and of work buffers. heap_stats_bits: of pointer bitmaps, up to 1.24. */
 	int memstats_heap_idle, memstats_heap_inuse, memstats_heap_released, memstats_stacks_inuse;
 	int memstats_heap_stats, heap_stats_size, heap_stats_bits;
-	/* mheap: the slice of the heap's arenas */
-	int mheap_arenas;
+	/* mheap: the slice of the heap's arenas; the sweep generation */
+	int mheap_arenas, mheap_sweepgen;
 	/* mspan */
-	int mspan_start, mspan_npages, mspan_elemsize, mspan_spanclass;
+	int mspan_start, mspan_npages, mspan_elemsize, mspan_spanclass, mspan_state;
+	int mspan_index_size; /* of freeindex and nelems: 8, 2 from 1.22 */
+	int mspan_freeindex, mspan_nelems, mspan_alloc_cache, mspan_alloc_bits;
+	int mspan_sweepgen, mspan_alloc_count;
 	bool from_dwarf;
 };
 

@@ -370,7 +370,8 @@ bool placement_after_call(const struct code *code, size_t call, uint64_t regs, s
 			*place = place_in_body(code, i, where);
 			return true;
 		}
-		if (!step(&walk, &state, i) || (state.changed & (regs | REG(code->arch->g))))
+		if (!step(&walk, &state, i) || (state.changed & (regs | REG(code->arch->g))) ||
+		    (!regs && state.args_overwritten))
 			break;
 	}
 	if (call + 1 >= code->n || refused(code, call + 1) || jumped_into(code, call, call + 1))

@@ -75,8 +75,9 @@ struct error *placement_find(const struct code *code, const struct place_need *n
 bool placement_call(const struct code *code, uint64_t target, size_t n, struct place *place);
 
 /*
- * An instruction after a call, where the call's results, which `regs` hold, are in place: the first
- * one that the kernel emulates, else the next. `call` is the call's index. False: none.
+ * An instruction after a call, where the call's results, which `regs` hold (0: the stack does), are
+ * in place: the first one that the kernel emulates, else the next. `call` is the call's index.
+ * False: none.
  */
 bool placement_after_call(const struct code *code, size_t call, uint64_t regs, struct place *place);
 

@@ -161,6 +161,15 @@ static void print_layout(const struct go_layout *layout, bool source)
 	PRINT(mspan_npages);
 	PRINT(mspan_elemsize);
 	PRINT(mspan_spanclass);
+	PRINT(mspan_state);
+	PRINT(mspan_index_size);
+	PRINT(mspan_freeindex);
+	PRINT(mspan_nelems);
+	PRINT(mspan_alloc_cache);
+	PRINT(mspan_alloc_bits);
+	PRINT(mspan_sweepgen);
+	PRINT(mspan_alloc_count);
+	PRINT(mheap_sweepgen);
 }
 
 static int dump(struct gobin *bin, const char *what)
