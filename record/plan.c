@@ -27,6 +27,7 @@ const char *probe_role_name(enum probe_role role)
 		[ROLE_ALLOC] = "alloc",
 		[ROLE_REFILL] = "refill",
 		[ROLE_LARGE] = "large",
+		[ROLE_RELEASE] = "release",
 		[ROLE_GO_CREATE] = "go_create",
 		[ROLE_GO_EXIT] = "go_exit",
 		[ROLE_HEAP_GROW] = "heap_grow",
@@ -124,11 +125,14 @@ static struct error *place_site(const struct planner *planner, const struct role
 	found = gobin_function(planner->bin, site->callee, &callee) &&
 		placement_call(code, callee.address, site->skip, place);
 	if (found && site->where == SITE_AFTER_CALL) {
+		bool registers =
+			arch_abi(planner->arch, gobin_version(planner->bin)) == GO_ABI_REGISTERS;
 		size_t call = place->index;
 
 		free(place->reason);
-		found = placement_after_call(code, call, UINT64_C(1) << planner->arch->reg_args[0],
-					     place);
+		found = placement_after_call(
+			code, call, registers ? UINT64_C(1) << planner->arch->reg_args[0] : 0,
+			place);
 	}
 	return found ? NULL : error_new("no call of %s", site->callee);
 }
@@ -329,8 +333,9 @@ static void choose_heap(struct planner *planner)
 	case HEAP_PROFILING_DISABLED:
 		plan->heap = HEAP_SPAN;
 		plan->heap_reason = xstrdup(
-			"heap profiling is not linked in (nothing uses runtime.MemProfile): "
-			"the runtime samples nothing unless --set-rate switches it on");
+			"heap profiling is not linked in (nothing uses runtime.MemProfile), so the "
+			"runtime samples nothing: of each span that is filled with objects one is "
+			"followed from its birth to its death, and each large one");
 		return;
 	case HEAP_PROFILING_UNKNOWN:
 		break;
@@ -347,10 +352,9 @@ static void plan_all(struct planner *planner)
 						 ROLE_SWEEP_DONE, ROLE_HEAP_GROW,    ROLE_SCAVENGE};
 	enum heap_mode heap = planner->plan->heap;
 
-	/* Cheap beside the others, and what leaks are found by. */
+	/* Cheap beside the others, and what leaks are found by. Spans have samples of their own. */
 	if (heap == HEAP_SAMPLED ||
-	    ((heap == HEAP_ALL || heap == HEAP_SPAN) &&
-	     gobin_heap_profiling(planner->bin) != HEAP_PROFILING_DISABLED)) {
+	    (heap == HEAP_ALL && gobin_heap_profiling(planner->bin) != HEAP_PROFILING_DISABLED)) {
 		plan_role(planner, ROLE_BIRTH);
 		plan_role(planner, ROLE_DEATH);
 	}
@@ -359,6 +363,7 @@ static void plan_all(struct planner *planner)
 	if (heap == HEAP_SPAN) {
 		plan_role(planner, ROLE_REFILL);
 		plan_role(planner, ROLE_LARGE);
+		plan_role(planner, ROLE_RELEASE);
 	}
 	/* --heap=counters promises a recording without any breakpoint. */
 	if (heap != HEAP_COUNTERS)

@@ -21,6 +21,7 @@ enum probe_role {
 	ROLE_ALLOC,	/* every allocation entry point */
 	ROLE_REFILL,	/* span refill */
 	ROLE_LARGE,	/* large object */
+	ROLE_RELEASE,	/* a span goes back before it is full */
 	ROLE_GO_CREATE, /* goroutine creation */
 	ROLE_GO_EXIT,
 	ROLE_LOCK_THREAD, /* LockOSThread: the goroutine needs a thread of its own */

@@ -87,6 +87,17 @@ static char *argument(const struct fetcher *f, int n)
 	return xasprintf("%+lld(%%%s)", base + 8 * n, arch->reg_names[arch->sp]);
 }
 
+/* The callee's first result, in the same way: their sequence is that of the arguments. */
+static char *result(const struct fetcher *f)
+{
+	const struct arch *arch = f->arch;
+
+	if (f->abi == GO_ABI_REGISTERS)
+		return argument(f, 0);
+	return xasprintf("%+d(%%%s)", arch->stack_args_call + f->site->result_at,
+			 arch->reg_names[arch->sp]);
+}
+
 static char *global_expr(const struct fetcher *f, const struct role_field *field, int offset)
 {
 	const struct probe *probe = f->probe;
@@ -163,14 +174,17 @@ static void fetch_field(struct fetcher *f, const struct role_field *field)
 		base = argument(f, field->arg);
 		add_arg(f, field->name, xasprintf("+%d(%s):%s", offset, base, field->type));
 		break;
+	case FIELD_RESULT:
+		base = result(f);
+		add_arg(f, field->name, xasprintf("%s:%s", base, field->type));
+		break;
 	case FIELD_RESULT_AT:
-		/* Only where results are in registers; the sequence is that of the arguments. */
-		if (f->abi != GO_ABI_REGISTERS) {
-			add_loss(f, field->name, "results are on the stack");
-			return;
-		}
-		base = argument(f, 0);
+		base = result(f);
 		add_arg(f, field->name, xasprintf("+%d(%s):%s", offset, base, field->type));
+		break;
+	case FIELD_RESULT_TO:
+		base = result(f);
+		add_arg(f, field->name, xasprintf("+0(+%d(%s)):%s", offset, base, field->type));
 		break;
 	case FIELD_FRAME:
 		fetch_frame(f, field);

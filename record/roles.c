@@ -12,6 +12,18 @@
 	{                                                     \
 		name, type, FIELD_ARG_AT, n, L(m), NULL, 0, 0 \
 	}
+#define RESULT(name, type)                                           \
+	{                                                            \
+		name, type, FIELD_RESULT, 0, LAYOUT_NONE, NULL, 0, 0 \
+	}
+#define RESULT_TO(name, type, m)                                 \
+	{                                                        \
+		name, type, FIELD_RESULT_TO, 0, L(m), NULL, 0, 0 \
+	}
+#define RESULT_AT_IN(name, type, m, since, until)                        \
+	{                                                                \
+		name, type, FIELD_RESULT_AT, 0, L(m), NULL, since, until \
+	}
 #define RESULT_AT(name, type, m)                                 \
 	{                                                        \
 		name, type, FIELD_RESULT_AT, 0, L(m), NULL, 0, 0 \
@@ -51,6 +63,12 @@
 #define PACER(name, m, since) GLOBAL_AT(name, "s64", "runtime.gcController", m, since, 0)
 #define STATS(name, type, m)  GLOBAL_AT(name, type, "runtime.memstats", m, 0, 0)
 #define WORK(name, type, m)   GLOBAL_AT(name, type, "runtime.work", m, 0, 0)
+/* A span of one large object. */
+#define LARGE_SPAN                                                 \
+	RESULT("s", "x64"), RESULT_AT("base", "x64", mspan_start), \
+		RESULT_AT("sweepgen", "u32", mspan_sweepgen),      \
+		RESULT_AT("size", "u64", mspan_elemsize),          \
+		RESULT_AT("spanclass", "u8", mspan_spanclass), USER_GOID("goid"), CYCLE
 
 /*
  * Signatures and versions were read in src/runtime of Go 1.15.15, 1.19.8, 1.21.13, 1.22.12, 1.23.5,
@@ -147,26 +165,59 @@ const struct role_site role_sites[] = {
 	 .symbol = "runtime.mallocgc",
 	 .callchain = true,
 	 .fields = {ARG(0, "size", "u64"), ARG(1, "typ", "x64"), GOID("goid")}},
-	/* (*mcache).refill(spc) */
+	/*
+	 * (*mcentral).cacheSpan() *mspan: the span that the cache takes, as the sweep left it. What
+	 * is free in it is told by its allocBits from freeindex on, of which allocCache is the
+	 * complement. No class of objects has more than 1,024 in a span.
+	 */
 	{.role = ROLE_REFILL,
 	 .event = "refill",
 	 .symbol = "runtime.(*mcache).refill",
+	 .where = SITE_AFTER_CALL,
+	 .callee = "runtime.(*mcentral).cacheSpan",
+	 .result_at = 8,
 	 .callchain = true,
-	 .fields = {ARG(1, "spc", "u8"), USER_GOID("goid")}},
-	/* (*mcache).allocLarge(size, noscan); 1.15: largeAlloc(size, needzero, noscan) on g0 */
+	 .fields = {RESULT("s", "x64"), RESULT_AT("base", "x64", mspan_start),
+		    RESULT_AT("sweepgen", "u32", mspan_sweepgen),
+		    RESULT_AT_IN("nelems", "u64", mspan_nelems, 0, 21),
+		    RESULT_AT_IN("nelems", "u16", mspan_nelems, 22, 0),
+		    RESULT_AT_IN("freeindex", "u64", mspan_freeindex, 0, 21),
+		    RESULT_AT_IN("freeindex", "u16", mspan_freeindex, 22, 0),
+		    RESULT_AT("allocCache", "x64", mspan_alloc_cache),
+		    RESULT_AT("allocCount", "u16", mspan_alloc_count),
+		    RESULT_AT("elemsize", "u64", mspan_elemsize),
+		    RESULT_AT("spanclass", "u8", mspan_spanclass),
+		    RESULT_TO("bits", "x64[8]", mspan_alloc_bits), USER_GOID("goid"), CYCLE}},
+	/*
+	 * (*mheap).alloc(npages, spanclass) *mspan in (*mcache).allocLarge, up to 1.15 in
+	 * largeAlloc on g0; up to 1.18 with a third argument. Its size is that of its pages.
+	 */
 	{.role = ROLE_LARGE,
 	 .event = "large",
 	 .symbol = "runtime.(*mcache).allocLarge",
 	 .since = 16,
+	 .where = SITE_AFTER_CALL,
+	 .callee = "runtime.(*mheap).alloc",
+	 .result_at = 24,
 	 .callchain = true,
-	 .fields = {ARG(1, "size", "u64"), USER_GOID("goid")}},
+	 .fields = {LARGE_SPAN}},
 	{.role = ROLE_LARGE,
 	 .event = "large",
 	 .symbol = "runtime.largeAlloc",
 	 .until = 15,
+	 .where = SITE_AFTER_CALL,
+	 .callee = "runtime.(*mheap).alloc",
+	 .result_at = 24,
 	 .on_g0 = true,
 	 .callchain = true,
-	 .fields = {ARG(0, "size", "u64"), USER_GOID("goid")}},
+	 .fields = {LARGE_SPAN}},
+	/* (*mcentral).uncacheSpan(s): a collection takes back what the caches hold. */
+	{.role = ROLE_RELEASE,
+	 .event = "release",
+	 .symbol = "runtime.(*mcache).releaseAll",
+	 .where = SITE_CALL,
+	 .callee = "runtime.(*mcentral).uncacheSpan",
+	 .fields = {ARG(1, "s", "x64"), ARG_AT(1, "allocCount", "u16", mspan_alloc_count), CYCLE}},
 	/* In newproc's closure on g0: runqput(pp, newg, true); newg is complete there. */
 	{.role = ROLE_GO_CREATE,
 	 .event = "go_create",

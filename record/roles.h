@@ -15,7 +15,9 @@
 enum field_source {
 	FIELD_ARG,	 /* an argument, by position */
 	FIELD_ARG_AT,	 /* a member of what an argument points to */
-	FIELD_RESULT_AT, /* a member of what the callee's result points to (SITE_AFTER_CALL) */
+	FIELD_RESULT,	 /* the callee's result (SITE_AFTER_CALL) */
+	FIELD_RESULT_AT, /* a member of what it points to */
+	FIELD_RESULT_TO, /* what such a member points to */
 	FIELD_GLOBAL,	 /* a member of a global variable */
 	FIELD_GOID,	 /* of the goroutine in the g register: 0 on g0 */
 	FIELD_FRAME,	 /* "fp" where the frame is set up, else "sp" */
@@ -52,8 +54,10 @@ struct role_site {
 	int since, until;   /* Go minor versions, inclusive; 0: no limit */
 	enum site_where where;
 	const char *callee;
-	size_t skip; /* SITE_CALL: so many calls of the callee are passed over */
-	bool on_g0;  /* runs on g0 only */
+	size_t skip;   /* SITE_CALL: so many calls of the callee are passed over */
+	int result_at; /* SITE_AFTER_CALL: where results are on the stack, so many bytes behind the
+			  first argument */
+	bool on_g0;    /* runs on g0 only */
 	bool callchain;
 	bool optional; /* nothing is lost where the function is absent */
 	const char

@@ -207,7 +207,7 @@ static void test_modes(void **state)
 		bool birth, alloc, refill, gc;
 	} cases[] = {
 		{HEAP_SAMPLED, true, false, false, true},    {HEAP_ALL, true, true, false, true},
-		{HEAP_SPAN, true, false, true, true},	     {HEAP_OFF, false, false, false, true},
+		{HEAP_SPAN, false, false, true, true},	     {HEAP_OFF, false, false, false, true},
 		{HEAP_COUNTERS, false, false, false, false}, {HEAP_AUTO, true, false, false, true},
 	};
 
@@ -224,6 +224,7 @@ static void test_modes(void **state)
 			assert_int_equal(find(&plan, "alloc_mallocgc") != NULL, cases[i].alloc);
 			assert_int_equal(find(&plan, "refill") != NULL, cases[i].refill);
 			assert_int_equal(find(&plan, "large") != NULL, cases[i].refill);
+			assert_int_equal(find(&plan, "release") != NULL, cases[i].refill);
 			assert_int_equal(find(&plan, "gc_end") != NULL, cases[i].gc);
 			assert_non_null(find(&plan, "go_create"));
 			assert_non_null(plan.heap_reason);
