@@ -54,15 +54,18 @@ static bool is_target(const struct recording *r, uint32_t pid)
 	return false;
 }
 
-/* The binary of a target that runs the same file; NULL where none does. */
-static struct gobin *same_as_target(const struct recording *r, const struct stat *st)
+/* The plan of a target that runs the same file, and its binary; NULL where none does. */
+static const struct plan *same_as_target(const struct recording *r, const struct stat *st,
+					 struct gobin **bin)
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
 		struct stat other;
 
 		if (r->targets[i].bin && fstat(r->targets[i].exe_fd, &other) == 0 &&
-		    other.st_dev == st->st_dev && other.st_ino == st->st_ino)
-			return r->targets[i].bin;
+		    other.st_dev == st->st_dev && other.st_ino == st->st_ino) {
+			*bin = r->targets[i].bin;
+			return &r->plans[i];
+		}
 	}
 	return NULL;
 }
@@ -105,13 +108,12 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	struct recording *r = c->recording;
 	struct child *child = xcalloc(1, sizeof(*child));
 	struct error *err = target_attach((pid_t)pid, &child->target);
-	bool has_probes = false;
+	const struct plan *same = NULL;
 	struct stat st;
 
 	if (!err && fstat(child->target.exe_fd, &st) == 0) {
-		child->target.bin = same_as_target(r, &st);
-		has_probes = child->target.bin != NULL;
-		if (!has_probes)
+		same = same_as_target(r, &st, &child->target.bin);
+		if (!same)
 			child->target.bin = program_of(c, &child->target, &st, opened);
 	}
 	/* One that has ended, or is executing another program just now, is none. */
@@ -125,8 +127,7 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	child->target.attached = false;
 	child->watch = watch_new(&child->target, r->log, emit_note, r);
 	/* A table has nothing to be compared with where there are no breakpoints. */
-	if (!has_probes || r->options->heap == HEAP_OFF)
-		watch_without_table(child->watch);
+	watch_for_heap(child->watch, same ? same->heap : HEAP_OFF);
 	log_debug(r->log, "process %u: %s, started by a target", pid, child->target.exe);
 	xgrow(c->items, c->cap, c->n + 1);
 	c->items[c->n++] = child;
@@ -181,6 +182,17 @@ static void take_waiting(struct children *c)
 	c->n_waiting = kept;
 }
 
+static bool is_watched(const void *context, uint32_t pid)
+{
+	const struct children *c = context;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->items[i]->watch && (uint32_t)c->items[i]->target.pid == pid)
+			return true;
+	}
+	return is_target(c->recording, pid);
+}
+
 void children_look(struct children *children, bool tables, bool final)
 {
 	if (!children)
@@ -192,13 +204,16 @@ void children_look(struct children *children, bool tables, bool final)
 		if (!child->watch)
 			continue;
 		if (target_has_ended(child->target.pid)) {
+			emit_spans(children->recording, child->watch, child->target.pid, true);
 			end(children, child, true);
 			continue;
 		}
 		watch_tick(child->watch, final);
 		if (tables)
 			watch_table(child->watch, final);
+		emit_spans(children->recording, child->watch, child->target.pid, final);
 	}
+	span_events_tidy(children->recording->spans, children, is_watched);
 }
 
 void children_restart(struct children *children)

@@ -255,6 +255,14 @@ void emit_flush(struct recording *r)
 	emit_failed(r, perfdata_writer_flush(r->writer));
 }
 
+void emit_spans(struct recording *r, struct watch *watch, pid_t pid, bool whole)
+{
+	struct spans *spans = span_events_of(r->spans, (uint32_t)pid);
+
+	if (spans)
+		watch_spans(watch, spans, whole);
+}
+
 /* Once for each binary: what a target starts may be the same again. */
 static void add_build_id(const struct symbols_options *options, size_t i, struct buffer *out)
 {

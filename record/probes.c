@@ -243,25 +243,37 @@ bool probes_take_arrays(void)
 	return take;
 }
 
-bool probes_array_field(const struct trace_event *event, const char *field, unsigned *offset,
-			unsigned *count)
+void probes_places(const struct trace_event *event, const char *const *fields, size_t n,
+		   struct probes_place *places)
 {
 	char *format = probes_format(event);
 	struct tep_handle *tep = tep_alloc();
-	struct tep_format_field *found = NULL;
-	struct tep_event *parsed;
+	struct tep_event *parsed = NULL;
 
-	if (format && tep && tep_parse_event(tep, format, strlen(format), event->system) == 0) {
+	if (format && tep && tep_parse_event(tep, format, strlen(format), event->system) == 0)
 		parsed = tep_find_event_by_name(tep, event->system, event->name);
-		found = parsed ? tep_find_any_field(parsed, field) : NULL;
-	}
-	if (found) {
-		*offset = (unsigned)found->offset;
-		*count = (unsigned)found->size / sizeof(uint64_t);
+	for (size_t i = 0; i < n; i++) {
+		struct tep_format_field *found =
+			parsed ? tep_find_any_field(parsed, fields[i]) : NULL;
+
+		places[i] = (struct probes_place){0};
+		if (found)
+			places[i] = (struct probes_place){(unsigned)found->offset,
+							  (unsigned)found->size};
 	}
 	tep_free(tep);
 	free(format);
-	return found != NULL;
+}
+
+bool probes_array_field(const struct trace_event *event, const char *field, unsigned *offset,
+			unsigned *count)
+{
+	struct probes_place place;
+
+	probes_places(event, &field, 1, &place);
+	*offset = place.offset;
+	*count = place.size / sizeof(uint64_t);
+	return place.size != 0;
 }
 
 void probes_add_tracepoint(struct probes *probes, const char *system, const char *name,

@@ -63,6 +63,13 @@ struct error *probes_install(struct probes *probes, const struct plan *plan, con
 /* Whether this kernel's dynamic events can have array fields (since 4.20). */
 bool probes_take_arrays(void);
 
+/* Where a field lies in the raw data of an event, bytes; size 0: it has none of this name. */
+struct probes_place {
+	unsigned offset, size;
+};
+void probes_places(const struct trace_event *event, const char *const *fields, size_t n,
+		   struct probes_place *places);
+
 /*
  * Where an array field lies in the raw data of an event: offset and number of 8-byte elements.
  * False where the event has no such field.

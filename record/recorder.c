@@ -28,8 +28,7 @@ static void watch_targets(struct recording *r)
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
 		r->watches[i] = watch_new(&r->targets[i], r->log, emit_note, r);
-		if (r->plans[i].heap == HEAP_OFF)
-			watch_without_table(r->watches[i]);
+		watch_for_heap(r->watches[i], r->plans[i].heap);
 		if (r->options->set_rate)
 			watch_set_rate(r->watches[i], r->options->set_rate, r->journal);
 		watch_share(r->watches[i], r->n_targets);
@@ -43,6 +42,7 @@ static void read_targets(struct recording *r, bool tables, bool final)
 		watch_tick(r->watches[i], final);
 		if (tables)
 			watch_table(r->watches[i], final);
+		emit_spans(r, r->watches[i], r->targets[i].pid, final);
 	}
 	children_look(r->children, tables, final);
 }
@@ -208,6 +208,30 @@ static void finish_gctrace(struct recording *r)
 			 left_out);
 }
 
+/* What the readings were, for -v. */
+static void report_readings(struct recording *r, size_t i)
+{
+	const struct watch *watch = r->watches[i];
+	pid_t pid = r->targets[i].pid;
+	const struct spans *spans = span_events_of(r->spans, (uint32_t)pid);
+	uint64_t n, cpu_time;
+	uint32_t readings, stable;
+	size_t buckets;
+
+	watch_memory_stats(watch, &n, &cpu_time);
+	log_debug(r->log, "process %d: %lu readings of RSS by owner, %.1f ms of CPU", pid, n,
+		  (double)cpu_time / 1e6);
+	watch_stats(watch, &buckets, &readings, &stable);
+	log_debug(r->log, "process %d: %zu buckets, %u readings, %u of one moment", pid, buckets,
+		  readings, stable);
+	if (!spans)
+		return;
+	spans_stats(spans, &n, &cpu_time);
+	log_debug(r->log,
+		  "process %d: %zu spans with sampled objects, %lu readings, %.1f ms of CPU", pid,
+		  spans_count(spans), n, (double)cpu_time / 1e6);
+}
+
 static const char *why_end(const struct recording *r)
 {
 	if (r->why_early)
@@ -246,20 +270,13 @@ static void finish(struct recording *r)
 		fetch_stop(r->fetch);
 	emit_remarks(r);
 	finish_gctrace(r);
+	/* What was sampled last is read with the others. */
+	if (r->spans)
+		emit_rings(r, UINT64_MAX);
 	read_targets(r, true, true);
 	session_disable(r->session);
-	for (size_t i = 0; i < r->n_targets; i++) {
-		size_t buckets;
-		uint32_t readings, stable;
-		uint64_t of_memory, cpu_time;
-
-		watch_memory_stats(r->watches[i], &of_memory, &cpu_time);
-		log_debug(r->log, "process %d: %lu readings of RSS by owner, %.1f ms of CPU",
-			  r->targets[i].pid, of_memory, (double)cpu_time / 1e6);
-		watch_stats(r->watches[i], &buckets, &readings, &stable);
-		log_debug(r->log, "process %d: %zu buckets, %u readings, %u of one moment",
-			  r->targets[i].pid, buckets, readings, stable);
-	}
+	for (size_t i = 0; i < r->n_targets; i++)
+		report_readings(r, i);
 	emit_clock(r);
 	emit_rings(r, UINT64_MAX);
 	take_time();
@@ -416,6 +433,7 @@ static struct error *prepare(struct recording *r, int *status)
 	TRY(catch_signals(r));
 	TRY(setup_events(r));
 	TRY(setup_session(r));
+	setup_spans(r);
 	probes_unlock(r->probes);
 	TRY(setup_writer(r));
 	return NULL;
@@ -484,6 +502,7 @@ static void recording_free(struct recording *r)
 	files_free(r);
 	children_free(r->children);
 	session_close(r->session);
+	span_events_free(r->spans);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		watch_free(r->watches[i]);
 		/* A child that was never released ends when its pipe closes. */

@@ -19,6 +19,7 @@
 #include "record/options.h"
 #include "record/probes.h"
 #include "record/session.h"
+#include "record/span_events.h"
 #include "record/stderr_tee.h"
 #include "record/symbols.h"
 #include "record/target.h"
@@ -50,7 +51,8 @@ struct recording {
 	struct children *children; /* what the targets have started */
 	struct probes *probes;
 	struct session *session;
-	uint64_t id; /* the same in all files of the recording */
+	struct span_events *spans; /* --heap=span; else NULL */
+	uint64_t id;		   /* the same in all files of the recording */
 	/* Where it is written: into a file, or with --snapshot into memory. */
 	struct perfdata_writer *writer;	    /* NULL: there is no file now */
 	struct flight *flight;		    /* --snapshot; else NULL */
@@ -93,6 +95,8 @@ struct error *setup_command(struct recording *r);
 struct error *setup_events(struct recording *r);
 /* Opens them on every thread of every target. */
 struct error *setup_session(struct recording *r);
+/* Has the events of spans looked at, where a plan has them. */
+void setup_spans(struct recording *r);
 /* Creates the trace file, or the memory of a flight recorder. */
 struct error *setup_writer(struct recording *r);
 
@@ -125,6 +129,8 @@ void emit_gctrace(struct recording *r);
 void emit_rings(struct recording *r, uint64_t until);
 /* Makes what was written safe against our own death. */
 void emit_flush(struct recording *r);
+/* What has become of the objects of a process that spans tell of. whole: of all of them. */
+void emit_spans(struct recording *r, struct watch *watch, pid_t pid, bool whole);
 /* The symbol table and the build ids, at the end. */
 void emit_symbols(struct recording *r);
 

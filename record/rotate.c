@@ -23,6 +23,7 @@ static void read_all(struct recording *r)
 	for (size_t i = 0; i < r->n_targets; i++) {
 		watch_tick(r->watches[i], false);
 		watch_table(r->watches[i], false);
+		emit_spans(r, r->watches[i], r->targets[i].pid, true);
 	}
 	children_look(r->children, true, false);
 }

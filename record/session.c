@@ -1,9 +1,10 @@
 #include "record/session.h"
 
+#include "common/map.h"
 #include "formats/note.h"
 #include "formats/xalloc.h"
+#include "record/session_attr.h"
 
-#include <asm/perf_regs.h>
 #include <errno.h>
 #include <internal/evsel.h>
 #include <internal/mmap.h>
@@ -20,29 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COMMON_SAMPLE_TYPE                                                              \
-	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | \
-	 PERF_SAMPLE_CPU | PERF_SAMPLE_RAW)
-
+#define MAX_EXECS 256u /* that wait to be taken */
 /* Ring size: 8 MiB per CPU, 128 MiB in all, and never below 256 KiB per CPU. */
-/*
- * What a stack is unwound from: stack and frame pointer and the instruction, by the numbers of
- * arch/ARCH/include/uapi/asm/perf_regs.h, and the top of the stack. Copying it is cheap beside the
- * breakpoint; a kilobyte holds the frames of most C code from malloc up.
- */
-#if defined(__x86_64__)
-#define USER_REGS (1ull << PERF_REG_X86_BP | 1ull << PERF_REG_X86_SP | 1ull << PERF_REG_X86_IP)
-#elif defined(__aarch64__)
-#define USER_REGS \
-	(1ull << PERF_REG_ARM64_X29 | 1ull << PERF_REG_ARM64_SP | 1ull << PERF_REG_ARM64_PC)
-#elif defined(__loongarch__)
-#define USER_REGS                                                        \
-	(1ull << PERF_REG_LOONGARCH_PC | 1ull << PERF_REG_LOONGARCH_R3 | \
-	 1ull << PERF_REG_LOONGARCH_R22)
-#endif
-#define USER_STACK_BYTES 1024
-
-#define MAX_EXECS	 256u /* that wait to be taken */
 #define RING_BYTES	 (8ul << 20)
 #define RINGS_BYTES	 (128ul << 20)
 #define RING_BYTES_LEAST (256ul << 10)
@@ -60,6 +40,11 @@ struct session {
 	struct session_counts counts;
 	uint32_t execs[MAX_EXECS]; /* processes that executed a program */
 	size_t n_execs;
+	/* Who looks at samples: at those of which events, by their ids. */
+	session_look *look;
+	void *look_context;
+	struct map looked_at;
+	uint8_t *whole; /* a record that goes round the end of a ring */
 };
 
 /* libperf reports through this hook; the values it returns say all we need. */
@@ -69,97 +54,6 @@ static int libperf_silent(enum libperf_print_level level, const char *fmt, va_li
 	(void)fmt;
 	(void)ap;
 	return 0;
-}
-
-static struct perf_event_attr base_attr(const struct session_options *options)
-{
-	return (struct perf_event_attr){
-		.size = sizeof(struct perf_event_attr),
-		.sample_type = COMMON_SAMPLE_TYPE,
-		.read_format = PERF_FORMAT_ID,
-		.disabled = 1,
-		.inherit = 1,
-		.enable_on_exec = options->enable_on_exec,
-		.sample_id_all = 1,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
-	};
-}
-
-static struct perf_event_attr trace_attr(const struct session_options *options,
-					 const struct trace_event *event, uint32_t watermark)
-{
-	struct perf_event_attr attr = base_attr(options);
-
-	attr.type = event->type;
-	attr.config = event->id;
-	attr.sample_period = event->period;
-	attr.freq = event->is_freq;
-	attr.exclude_user = event->exclude_user;
-	attr.exclude_kernel = event->exclude_kernel;
-	if (event->type != PERF_TYPE_TRACEPOINT)
-		attr.sample_type &= ~(uint64_t)PERF_SAMPLE_RAW;
-	if (event->is_freq)
-		attr.sample_type |= PERF_SAMPLE_PERIOD;
-	/* Behind the time: what is common to all attrs comes first. */
-	if (event->has_address)
-		attr.sample_type |= PERF_SAMPLE_ADDR;
-	attr.watermark = 1;
-	attr.wakeup_watermark = watermark;
-	if (event->callchain) {
-		attr.sample_type |= PERF_SAMPLE_CALLCHAIN;
-		attr.exclude_callchain_kernel = 1;
-	}
-	/*
-	 * By CPU, not by thread: for a thread that inherits such an event the kernel would read the
-	 * path from the memory of that thread (perf_uprobe_event_init in kernel/events/core.c, by
-	 * way of inherit_event), and clone would fail.
-	 */
-	if (event->path) {
-		attr.config1 = (uintptr_t)event->path;
-		attr.config2 = event->offset;
-		attr.inherit = attr.disabled = attr.enable_on_exec = 0;
-	}
-	if (event->user_regs) {
-		attr.sample_type |= PERF_SAMPLE_REGS_USER;
-		attr.sample_regs_user = event->user_regs;
-	}
-	if (event->user_stack) {
-		attr.sample_type |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
-		attr.sample_regs_user = USER_REGS;
-		attr.sample_stack_user = USER_STACK_BYTES;
-	}
-	return attr;
-}
-
-/* Process lifecycle and mappings: a counter that counts nothing. */
-static struct perf_event_attr tracking_attr(const struct session_options *options)
-{
-	struct perf_event_attr attr = base_attr(options);
-
-	attr.type = PERF_TYPE_SOFTWARE;
-	attr.config = PERF_COUNT_SW_DUMMY;
-	attr.mmap = attr.mmap2 = 1;
-	attr.comm = attr.comm_exec = 1;
-	attr.task = 1;
-	return attr;
-}
-
-/*
- * What our notes are samples of; the kernel itself never writes one. Old perfs (5.10) take it for
- * granted that samples of this event have a period.
- */
-static struct perf_event_attr note_attr(const struct session_options *options)
-{
-	struct perf_event_attr attr = base_attr(options);
-
-	attr.type = PERF_TYPE_SOFTWARE;
-	attr.config = PERF_COUNT_SW_BPF_OUTPUT;
-	attr.sample_type |= PERF_SAMPLE_PERIOD;
-	attr.sample_period = 1;
-	attr.inherit = 0;
-	attr.disabled = attr.enable_on_exec = 0;
-	return attr;
 }
 
 static size_t ring_bytes(const struct session_options *options, int n_cpus)
@@ -238,16 +132,16 @@ static struct error *add_events(struct session *s, const struct session_options 
 	s->tracking = options->n_events + 1;
 	s->evsels = xcalloc(s->n_events, sizeof(struct perf_evsel *));
 	s->events = xcalloc(s->n_events, sizeof(*s->events));
-	TRY(add_event(s, s->note, note_attr(options), xstrdup(NOTE_EVENT_NAME)));
+	TRY(add_event(s, s->note, session_note_attr(options), xstrdup(NOTE_EVENT_NAME)));
 	s->evsels[s->note]->system_wide = true;
 	for (size_t i = 0; i < options->n_events; i++) {
 		const struct trace_event *event = &options->events[i];
 
-		TRY(add_event(s, i, trace_attr(options, event, watermark),
+		TRY(add_event(s, i, session_trace_attr(options, event, watermark),
 			      probes_event_name(event)));
 		s->evsels[i]->system_wide = event->path != NULL;
 	}
-	return add_event(s, s->tracking, tracking_attr(options), xstrdup("dummy:u"));
+	return add_event(s, s->tracking, session_tracking_attr(options), xstrdup("dummy:u"));
 }
 
 /* Old kernels do not know every bit that we ask for; none of these is essential. */
@@ -401,14 +295,55 @@ static uint64_t record_time(const uint8_t *data, uint64_t mask, uint64_t from,
 	return time;
 }
 
+static bool is_exec(const struct perf_event_header *header)
+{
+	return header->type == PERF_RECORD_COMM && header->misc & PERF_RECORD_MISC_COMM_EXEC;
+}
+
 /* A COMM record of an exec; the first word behind the header is the process. */
 static void note_exec(struct session *s, const uint8_t *data, uint64_t mask, uint64_t from,
 		      const struct perf_event_header *header)
 {
-	if (header->type == PERF_RECORD_COMM && header->misc & PERF_RECORD_MISC_COMM_EXEC &&
-	    s->n_execs < MAX_EXECS)
+	if (is_exec(header) && s->n_execs < MAX_EXECS)
 		memcpy(&s->execs[s->n_execs++], data + ((from + sizeof(*header)) & mask),
 		       sizeof(*s->execs));
+}
+
+/* Shows a record to who looks at its event. */
+static void show_record(struct session *s, const uint8_t *data, uint64_t mask, uint64_t from,
+			const struct perf_event_header *header)
+{
+	const uint8_t *record = data + (from & mask);
+	size_t event = SESSION_EXEC, first;
+	uint64_t id, *found;
+
+	if (header->type == PERF_RECORD_SAMPLE && header->size >= sizeof(*header) + sizeof(id)) {
+		memcpy(&id, data + ((from + sizeof(*header)) & mask), sizeof(id));
+		found = map_find(&s->looked_at, id);
+		if (!found)
+			return;
+		event = (size_t)*found;
+	} else if (!is_exec(header)) {
+		return;
+	}
+	if ((from & mask) + header->size > mask + 1) {
+		first = mask + 1 - (from & mask);
+		memcpy(s->whole, record, first);
+		memcpy(s->whole + first, data, header->size - first);
+		record = s->whole;
+	}
+	s->look(s->look_context, event, record);
+}
+
+void session_look_at(struct session *session, const bool *events, session_look *look, void *context)
+{
+	session->look = look;
+	session->look_context = context;
+	session->whole = xmalloc(UINT16_MAX + 1u);
+	for (size_t i = 0; i < session->note; i++) {
+		for (size_t k = 0; events[i] && k < session->events[i].n_ids; k++)
+			*map_put(&session->looked_at, session->events[i].ids[k], NULL) = i;
+	}
 }
 
 static void count_record(struct session_counts *counts, const uint8_t *data, uint64_t mask,
@@ -456,6 +391,8 @@ static uint64_t count_records(struct session *s, const uint8_t *data, uint64_t m
 			return from;
 		count_record(&s->counts, data, mask, from, header);
 		note_exec(s, data, mask, from, header);
+		if (s->look)
+			show_record(s, data, mask, from, header);
 		from += header->size;
 	}
 	return to;
@@ -579,5 +516,7 @@ void session_close(struct session *session)
 	free(session->events);
 	free(session->evsels);
 	free(session->wake_fds);
+	free(session->whole);
+	map_free(&session->looked_at);
 	free(session);
 }

@@ -64,6 +64,14 @@ const struct session_counts *session_counts(const struct session *session);
 /* first_time and last_time count from here: another file begins. */
 void session_restart_times(struct session *session);
 
+/* Takes a sample of event i as it is drained, or with SESSION_EXEC the COMM record of an exec. */
+#define SESSION_EXEC SIZE_MAX
+typedef void session_look(void *context, size_t i, const void *record);
+
+/* Calls look for the samples of these events (by index), and for each exec. */
+void session_look_at(struct session *session, const bool *events, session_look *look,
+		     void *context);
+
 /* Takes out the processes that have executed a program since the last time: at most max, the oldest
  * first. Of very many some are left out. */
 size_t session_take_execs(struct session *session, uint32_t *pids, size_t max);

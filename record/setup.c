@@ -366,6 +366,21 @@ struct error *setup_session(struct recording *r)
 	return err;
 }
 
+void setup_spans(struct recording *r)
+{
+	const struct trace_event *events;
+	bool wanted = false;
+	size_t n;
+
+	for (size_t i = 0; i < r->n_targets; i++)
+		wanted |= r->plans[i].heap == HEAP_SPAN;
+	events = probes_events(r->probes, &n);
+	if (wanted)
+		r->spans = span_events_new(events, n);
+	if (r->spans)
+		span_events_attach(r->spans, r->session);
+}
+
 /* One of each condition for each target. */
 static void watch_conditions(struct recording *r)
 {

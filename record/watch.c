@@ -29,6 +29,9 @@ struct watch {
 	uint64_t rss; /* as of the last tick */
 	uint64_t rate_size;
 	bool rate_seen; /* non-zero at least once */
+	uint64_t heap_sweepgen_at;
+	size_t processes; /* that share what readings may cost */
+	bool held, spans_left_out;
 	struct go_memory *go;
 	struct residence *residence;
 	struct limits limits;
@@ -147,13 +150,38 @@ static bool open_memory(struct watch *w)
 	return w->go != NULL;
 }
 
+static uint64_t heap_sweepgen_address(const struct watch *w)
+{
+	int offset = gobin_layout(w->target->bin)->mheap_sweepgen;
+	uint64_t heap = global_address(w, "runtime.mheap_");
+
+	return heap && offset >= 0 ? heap + (uint64_t)offset : 0;
+}
+
+/* Any address that can be read serves: that of a function. */
+static void hold_memory(struct watch *w)
+{
+	struct gobin_function fn;
+	struct error *err;
+
+	if (w->held || !w->go)
+		return;
+	w->held = true;
+	gobin_function_nth(w->target->bin, 0, &fn);
+	err = memory_hold(w->memory, fn.address + w->process.load_bias);
+	if (err)
+		log_debug(w->log, "the last readings of a process that ends are left out: %s",
+			  error_message(err));
+	error_free(err);
+}
+
 struct watch *watch_new(const struct target *target, const struct log *log, watch_sink *sink,
 			void *context)
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
-	struct error *err;
 
 	w->target = target;
+	w->processes = 1;
 	w->log = log;
 	w->sink = sink;
 	w->context = context;
@@ -170,18 +198,10 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 	w->runtime_init_at = global_address(w, "runtime.runtimeInitTime");
 	w->rate_at = global_address(w, "runtime.MemProfileRate");
 	w->heap_live_at = heap_live_address(w);
+	w->heap_sweepgen_at = heap_sweepgen_address(w);
 	open_buckets(w);
-	if (w->buckets) {
-		struct gobin_function fn;
-
-		gobin_function_nth(target->bin, 0, &fn);
-		err = memory_hold(w->memory, fn.address + w->process.load_bias);
-		if (err)
-			log_debug(log,
-				  "the last bucket table of a process that ends is left out: %s",
-				  error_message(err));
-		error_free(err);
-	}
+	if (w->buckets)
+		hold_memory(w);
 	return w;
 }
 
@@ -333,6 +353,7 @@ void watch_tick(struct watch *watch, bool final)
 
 void watch_share(struct watch *watch, size_t processes)
 {
+	watch->processes = processes ? processes : 1;
 	residence_share(watch->residence, processes);
 }
 
@@ -350,6 +371,42 @@ void watch_table(struct watch *watch, bool final)
 	if (watch->buckets && !buckets_read(watch->buckets, final, watch, on_bucket, on_table))
 		log_debug(watch->log, "process %d: its bucket table cannot be read now",
 			  watch->target->pid);
+}
+
+static void on_spans(void *context, const struct note_spans *part)
+{
+	struct watch *w = context;
+	struct buffer payload = {0};
+
+	note_put_spans(&payload, part);
+	emit(w, part->end, &payload);
+}
+
+/* 0.4 % of a core. */
+#define SPANS_CPU_TIME 4000000u
+
+void watch_spans(struct watch *watch, struct spans *spans, bool whole)
+{
+	struct buffer payload = {0};
+
+	if (!watch->go)
+		return;
+	spans_read(spans,
+		   &(struct spans_source){
+			   .memory = watch->memory,
+			   .layout = gobin_layout(watch->target->bin),
+			   .sweepgen = watch->heap_sweepgen_at,
+		   },
+		   whole ? UINT64_MAX : SPANS_CPU_TIME / watch->processes, watch, on_spans);
+	if (!spans_left_out(spans) || watch->spans_left_out)
+		return;
+	watch->spans_left_out = true;
+	note_put_text(&payload, &(struct note_text){
+					.pid = (uint32_t)watch->target->pid,
+					.text = "loss: more objects were sampled than can be "
+						"followed; the end of some is not known",
+				});
+	emit(watch, watch_now(), &payload);
 }
 
 void watch_restart(struct watch *watch)
@@ -375,13 +432,18 @@ uint64_t watch_heap(const struct watch *watch)
 	return live;
 }
 
-void watch_without_table(struct watch *watch)
+void watch_for_heap(struct watch *watch, enum heap_mode heap)
 {
-	if (!watch->buckets)
+	if (heap != HEAP_OFF && heap != HEAP_SPAN)
 		return;
-	memory_release(watch->memory);
 	buckets_free(watch->buckets);
 	watch->buckets = NULL;
+	if (heap == HEAP_SPAN) {
+		hold_memory(watch);
+	} else if (watch->held) {
+		memory_release(watch->memory);
+		watch->held = false;
+	}
 }
 
 bool watch_sampling_off(const struct watch *watch)

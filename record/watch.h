@@ -8,6 +8,8 @@
 
 #include "common/log.h"
 #include "formats/bytes.h"
+#include "record/plan.h"
+#include "record/spans.h"
 #include "record/target.h"
 
 #include <stdbool.h>
@@ -46,6 +48,9 @@ void watch_memory_stats(const struct watch *watch, uint64_t *readings, uint64_t 
 /* The bucket table. final: the last one, of a process that has ended or at the recording's end. */
 void watch_table(struct watch *watch, bool final);
 
+/* What is new of these spans of it. whole: all are read, else what a second may cost. */
+void watch_spans(struct watch *watch, struct spans *spans, bool whole);
+
 /*
  * Another file begins: what the process is and its whole table are noted anew with the next tick
  * and reading, as of a process that ran before.
@@ -56,8 +61,8 @@ void watch_restart(struct watch *watch);
 uint64_t watch_rss(const struct watch *watch);
 uint64_t watch_heap(const struct watch *watch);
 
-/* Leaves the bucket table out from now on. */
-void watch_without_table(struct watch *watch);
+/* What is recorded of the heap: the bucket table is left out where nothing goes with it. */
+void watch_for_heap(struct watch *watch, enum heap_mode heap);
 
 /* True where the runtime's sampler was seen switched off (MemProfileRate is 0). */
 bool watch_sampling_off(const struct watch *watch);
