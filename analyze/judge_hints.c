@@ -1,5 +1,6 @@
 #include "analyze/judge_hints.h"
 
+#include "analyze/program.h"
 #include "analyze/units.h"
 #include "formats/xalloc.h"
 
@@ -49,34 +50,14 @@ static const char *const kinds[SITE_KINDS] = {
 			"by runtime.LockOSThread: each needs one of its own",
 };
 
-/* The package path of a function of the standard library has no dot before its first slash. */
-static bool is_of_program(const char *function)
-{
-	const char *end = strchr(function, '/'), *dot = strchr(function, '.');
-
-	if (!strncmp(function, "main.", strlen("main.")))
-		return true;
-	return end && dot && dot < end;
-}
-
 static uint32_t stack_length(const struct model *model, const struct site *site)
 {
 	return site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
 }
 
-/* The first frame that is the program's own; stack_length where there is none. */
-static uint32_t program_frame(const struct model *model, const struct site *site)
-{
-	uint32_t n = stack_length(model, site), i = 0;
-
-	while (i < n && !is_of_program(model_frame(model, site, i)->function))
-		i++;
-	return i;
-}
-
 static const char *known_cause(const struct model *model, const struct site *site)
 {
-	uint32_t n = program_frame(model, site);
+	uint32_t n = program_frame_index(model, site);
 
 	for (uint32_t i = 0; site->kind == SITE_HEAP && i < n; i++)
 		for (size_t k = 0; k < sizeof(causes) / sizeof(causes[0]); k++)
@@ -111,7 +92,7 @@ static bool is_suspect(const struct candidate *candidate)
 
 static bool same_cause(const struct model *model, const struct site *a, const struct site *b)
 {
-	uint32_t i = program_frame(model, a), k = program_frame(model, b);
+	uint32_t i = program_frame_index(model, a), k = program_frame_index(model, b);
 	uint32_t n = stack_length(model, a), m = stack_length(model, b);
 
 	if (a->kind != b->kind || a->process != b->process || i >= n || k >= m || n - i != m - k ||

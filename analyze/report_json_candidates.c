@@ -1,3 +1,4 @@
+#include "analyze/program.h"
 #include "analyze/report_json_parts.h"
 #include "formats/xalloc.h"
 
@@ -162,21 +163,25 @@ static void put_frames(struct json_report *report, const struct site *site)
 	json_end(json);
 }
 
+/* A frame, or null. */
+static void put_frame(struct json_report *report, const char *key, const struct symtab_frame *frame)
+{
+	if (!frame) {
+		json_null(&report->json, key);
+		return;
+	}
+	json_object(&report->json, key);
+	report_json_frame(report, frame);
+	json_end(&report->json);
+}
+
 void report_json_site(struct json_report *report, const struct site *site)
 {
-	const struct symtab_frame *started = model_started(report->model, site);
 	struct json *json = &report->json;
 
-	json_object(json, "site");
-	report_json_frame(report, model_site_frame(report->model, site));
-	json_end(json);
-	if (started) {
-		json_object(json, "starts");
-		report_json_frame(report, started);
-		json_end(json);
-	} else {
-		json_null(json, "starts");
-	}
+	put_frame(report, "site", model_site_frame(report->model, site));
+	put_frame(report, "caller", program_frame(report->model, site));
+	put_frame(report, "starts", model_started(report->model, site));
 	json_bool(json, "of_runtime", site->of_runtime);
 	put_frames(report, site);
 }

@@ -1,3 +1,4 @@
+#include "analyze/program.h"
 #include "analyze/report_text_parts.h"
 #include "formats/xalloc.h"
 
@@ -213,6 +214,17 @@ static void print_started(const struct report *report, const struct site *site)
 	report_frame_on(report, frame, report->options.width - strlen("     starts "), 0);
 }
 
+/* Where a function of the standard library names the site: which of the program's called it. */
+static void print_caller(const struct report *report, const struct site *site)
+{
+	const struct symtab_frame *frame = program_frame(report->model, site);
+
+	if (!frame)
+		return;
+	fputs("     for ", report->out);
+	report_frame_on(report, frame, report->options.width - strlen("     for "), 0);
+}
+
 /* The others of the same cause, which follow it: where they differ from it. */
 static void print_parts(const struct report *report, size_t index)
 {
@@ -245,6 +257,7 @@ static void print_suspect(const struct report *report, size_t rank,
 	fputs(report_style(report, STYLE_HEADING), report->out);
 	report_frame(report, model_site_frame(report->model, site), 5, 0);
 	fputs(report_plain(report), report->out);
+	print_caller(report, site);
 	print_started(report, site);
 	if (candidate->evidence)
 		report_wrap(report, 5, 7, "%s", candidate->evidence);
@@ -254,12 +267,27 @@ static void print_suspect(const struct report *report, size_t rank,
 	print_parts(report, rank - 1);
 }
 
+/* What a line of the list names: the program's function, and behind it, where there is room, that
+ * of the standard library by which it got there. */
+static void print_brief_frame(const struct report *report, const struct site *site, size_t width)
+{
+	const struct symtab_frame *inner = model_site_frame(report->model, site);
+	const struct symtab_frame *caller = program_frame(report->model, site);
+	struct symtab_frame frame = caller ? *caller : *inner;
+	char *name = xasprintf("%s (%s)", frame.function, inner->function);
+
+	/* The place takes two fifths at most. */
+	if (caller && units_columns(name) <= width * 3 / 5)
+		frame.function = name;
+	report_frame_on(report, &frame, width, 0);
+	free(name);
+}
+
 /* One line, or two on a narrow terminal: verdict, confidence, live bytes; the site. The growth of
  * what is no suspect is over, and so is not shown. */
 static void print_brief(const struct report *report, size_t rank, const struct candidate *candidate)
 {
 	const struct site *site = &report->model->sites[candidate->site];
-	const struct symtab_frame *frame = model_site_frame(report->model, site);
 	const int columns = label_columns(report->model), live_columns = columns > 19 ? 17 : 10;
 	const size_t used = 20 + (size_t)columns + (size_t)live_columns, least = 45;
 	size_t width = report->options.width;
@@ -278,10 +306,10 @@ static void print_brief(const struct report *report, size_t rank, const struct c
 				? live_columns - (int)units_columns(live)
 				: 1,
 			"");
-		report_frame_on(report, frame, width - used, 0);
+		print_brief_frame(report, site, width - used);
 	} else {
-		fputc('\n', report->out);
-		report_frame(report, frame, 5, 0);
+		fputs("\n     ", report->out);
+		print_brief_frame(report, site, width - 5);
 	}
 	free(live);
 	if (report->options.verbose && candidate->evidence)
