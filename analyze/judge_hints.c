@@ -75,7 +75,7 @@ char *judge_hint(const struct model *model, const struct site *site)
 	    site->by_goroutines >= model->n_sites)
 		return xstrdup(known_cause(model, site));
 	goroutines = &model->sites[site->by_goroutines];
-	if (goroutines->live < 2)
+	if (goroutines->live + goroutines->older_live < 2)
 		return xstrdup(known_cause(model, site));
 	return xasprintf("goroutines that never ended allocated %s of them, most started in %s: "
 			 "look at why these do not end",

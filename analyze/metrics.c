@@ -367,7 +367,8 @@ static const struct metric {
 	{"rss.anon.growth", UNIT_BYTES_PER_SECOND, metrics_owner_anon_growth, NEEDS_OWNERS,
 	 "its slope"},
 	{"goroutines.max", UNIT_NONE, metrics_goroutines_max, "a recording with --goroutines",
-	 "goroutines, of those that began in the recording: the most at a time"},
+	 "goroutines, as far as those that were there at its beginning are known: the most "
+	 "at a time"},
 	{"goroutines.last", UNIT_NONE, metrics_goroutines_last, "a recording with --goroutines",
 	 "at the end"},
 	{"goroutines.growth", UNIT_PER_SECOND, metrics_goroutines_growth,

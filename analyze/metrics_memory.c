@@ -1,5 +1,6 @@
 #include "analyze/metrics_values.h"
 
+#include "analyze/goroutines.h"
 #include "analyze/stats.h"
 #include "formats/xalloc.h"
 
@@ -166,19 +167,23 @@ static struct series series_of(const struct model *model, uint32_t process, enum
 {
 	const struct process *p = &model->processes[process];
 	struct series series = {.n = p->n_slices};
+	bool begins_known = kind == SITE_GOROUTINE && !bytes && goroutines_before_known(model, p);
 	bool any = false;
 
 	series.times = xcalloc(series.n + 1, sizeof(double));
 	series.values = xcalloc(series.n + 1, sizeof(double));
 	for (size_t i = 0; i < model->n_sites; i++) {
 		const struct site *site = &model->sites[i];
-		double now = 0;
+		double now = begins_known ? (double)site->older : 0;
 
 		if (!counts(site, kind, process))
 			continue;
 		any = true;
 		for (size_t k = 0; k < series.n; k++) {
 			now += in_tally(site->born, k, bytes) - in_tally(site->died, k, bytes);
+			/* Those that were there before are counted as far as they are known. */
+			if (begins_known)
+				now -= in_tally(site->died_unseen, k, bytes);
 			series.values[k] += now;
 		}
 	}

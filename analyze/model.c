@@ -25,6 +25,7 @@ static void free_sites(struct model *model)
 		free(model->sites[i].died_unseen);
 		free(model->sites[i].alive);
 		free(model->sites[i].generations);
+		free(model->sites[i].waits_for);
 	}
 	free(model->sites);
 	for (size_t i = 0; i < model->n_stacks; i++)

@@ -107,6 +107,13 @@ struct site {
 	uint64_t locked; /* SITE_GOROUTINE: of the live, those that keep a thread for themselves */
 	/* SITE_GOROUTINE: sampled heap that its goroutines allocated which never ended. */
 	double held_est_bytes;
+	/* SITE_GOROUTINE: those that were there when the recording began; of them, those that are
+	 * there at its end. They are not among the births, nor the live. */
+	uint64_t older, older_live;
+	/* Of the older, when they were listed: those that waited for the reason that most of them
+	 * waited for, and since when the one did that waited longest. 0: not known. */
+	uint64_t waiting, waits_since;
+	char *waits_for; /* NULL: not known */
 	/* SITE_HEAP, where page faults were recorded: sampled objects in memory all of whose faults
 	 * are known, and what of these was surely not touched before their end or the trace's. */
 	uint64_t paged_objects, untouched_objects; /* untouched_objects: in no page */
@@ -230,8 +237,11 @@ struct process {
 	 * last, which ends where the recording does. A cycle of theirs is their number. */
 	struct epoch *slices;
 	size_t n_slices, cap_slices;
-	uint32_t native_every; /* C allocations: one of so many; 0: not recorded */
-	uint64_t native_whole; /* and all from this size on; 0: no exception */
+	/* The goroutines that were there were listed, at this time; 0: they were not. */
+	uint64_t goroutines_listed;
+	uint64_t goroutines_left_out; /* places of the runtime's list that were not read */
+	uint32_t native_every;	      /* C allocations: one of so many; 0: not recorded */
+	uint64_t native_whole;	      /* and all from this size on; 0: no exception */
 	/* By kind: what ended without its beginning having been seen. */
 	uint64_t ended_unseen[SITE_KINDS];
 };

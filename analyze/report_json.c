@@ -395,6 +395,7 @@ struct error *report_json(FILE *out, const struct findings *findings)
 	put_mappings(&report);
 	report_json_executions(&report);
 	report_json_faults(&report);
+	report_json_goroutines(&report);
 	report_json_goroutine_dumps(&report);
 	report_json_witnesses(&report);
 	json_end(&report.json);

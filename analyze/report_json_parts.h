@@ -30,6 +30,7 @@ void report_json_site(struct json_report *report, const struct site *site);
 void report_json_candidates(struct json_report *report);
 void report_json_gc(struct json_report *report);
 void report_json_memory(struct json_report *report);
+void report_json_goroutines(struct json_report *report);
 void report_json_goroutine_dumps(struct json_report *report);
 void report_json_executions(struct json_report *report);
 void report_json_witnesses(struct json_report *report);

@@ -362,6 +362,7 @@ struct error *report_text(FILE *out, const struct model *model,
 	report_timelines(&report);
 	report_memory(&report);
 	report_executions(&report);
+	report_goroutines(&report);
 	report_goroutine_dumps(&report);
 	report_candidates(&report);
 	report_hot_spots(&report);

@@ -43,6 +43,7 @@ void report_hot_spots(const struct report *report);
 
 void report_timelines(const struct report *report);
 void report_memory(const struct report *report);
+void report_goroutines(const struct report *report);
 void report_goroutine_dumps(const struct report *report);
 void report_executions(const struct report *report);
 void report_candidates(const struct report *report);

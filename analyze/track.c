@@ -122,6 +122,10 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	case NOTE_LIMITS:
 		track_limits_note(track, time, &note->limits);
 		break;
+	case NOTE_GOROUTINES:
+		if (!track->options.to || time <= track->options.to)
+			track_goroutines_note(track, time, &note->goroutines);
+		break;
 	case NOTE_NATIVE:
 		track_native_note(track, &note->native);
 		break;
@@ -137,11 +141,15 @@ static void track_note(struct track *track, uint64_t time, const struct note *no
 	}
 }
 
-/* What lies outside of the time looked at still tells what a bucket holds. */
+/* What lies outside of the time looked at still tells what a bucket holds, and which goroutines are
+ * there when it begins. */
 static void learn_only(struct track *track, const struct event *event)
 {
 	if (event->kind == EVENT_BIRTH)
 		track_bucket_at_birth(track, track_life(track, event->pid, event->time), event);
+	else if ((event->kind == EVENT_GO_CREATE || event->kind == EVENT_GO_EXIT) &&
+		 event->time < track->options.from)
+		track_go_before(track, event);
 }
 
 static void track_counted(struct track *track, const struct event *event)
@@ -271,7 +279,7 @@ static void drop_empty_sites(struct track *track)
 	for (size_t i = 0; i < model->n_sites; i++) {
 		struct site *site = &model->sites[i];
 
-		if (site->births || site->deaths || site->unmatched_deaths ||
+		if (site->births || site->deaths || site->unmatched_deaths || site->older ||
 		    track->site_states[i].seeded) {
 			new_index[i] = kept;
 			model->sites[kept++] = *site;
@@ -283,6 +291,7 @@ static void drop_empty_sites(struct track *track)
 		free(site->died_unseen);
 		free(site->alive);
 		free(site->generations);
+		free(site->waits_for);
 	}
 	for (uint32_t i = 0; i < kept; i++)
 		if (model->sites[i].live_of_goroutines)

@@ -198,6 +198,11 @@ static void count_death(struct track *track, struct life *life, const struct tim
 	struct site_state *state = &track->site_states[id];
 	struct site *site = &track->model->sites[id];
 
+	if (object->older) {
+		site->unmatched_deaths++;
+		add_tally(track_unseen(track, id, slice), object->est_bytes);
+		return;
+	}
 	make_room(track, id, slice > born ? slice : born);
 	track_fill_generations(track, id, life->timed.n - 1);
 	site->deaths++;
@@ -226,6 +231,8 @@ void track_object_born(struct track *track, struct life *life, const struct obje
 
 	if (fresh)
 		*at = new_item(timed);
+	else if (timed->items[*at].older)
+		track->model->sites[timed->items[*at].site].older--;
 	else
 		count_death(track, life, &timed->items[*at], birth->time);
 	timed->items[*at] = (struct timed_object){
@@ -235,6 +242,63 @@ void track_object_born(struct track *track, struct life *life, const struct obje
 		.site = site_of(track, life, birth),
 	};
 	count_birth(track, life, &timed->items[*at]);
+}
+
+void track_object_found(struct track *track, struct life *life, const struct object_birth *birth)
+{
+	struct timed_objects *timed = &life->timed;
+	uint32_t site;
+	uint64_t *at;
+	bool fresh;
+
+	at = map_put(&timed->alive[birth->kind], birth->key, &fresh);
+	if (!fresh)
+		return;
+	slice_at(track, life, birth->time);
+	*at = new_item(timed);
+	site = site_of(track, life, birth);
+	track->model->sites[site].older++;
+	timed->items[*at] = (struct timed_object){
+		.time = birth->time,
+		.bytes = birth->bytes,
+		.est_bytes = (double)birth->bytes,
+		.site = site,
+		.older = true,
+	};
+}
+
+static void free_item(struct timed_objects *timed, uint64_t index)
+{
+	xgrow(timed->free_items, timed->cap_free, timed->n_free + 1);
+	timed->free_items[timed->n_free++] = (uint32_t)index;
+}
+
+void track_object_forgotten(struct track *track, struct life *life, enum site_kind kind,
+			    uint64_t key)
+{
+	struct timed_objects *timed = &life->timed;
+	uint64_t index;
+
+	if (!map_take(&timed->alive[kind], key, &index))
+		return;
+	track->model->sites[timed->items[index].site].older -= timed->items[index].older;
+	free_item(timed, index);
+}
+
+void track_objects_begin(struct track *track, struct life *life, enum site_kind kind)
+{
+	life_process(track, life)->ended_unseen[kind] = 0;
+	free(life->timed.unseen[kind]);
+	life->timed.unseen[kind] = NULL;
+	for (uint32_t id = 0; id < track->model->n_sites; id++) {
+		struct site *site = &track->model->sites[id];
+
+		if (!is_timed_site(track, life, id) || site->kind != kind)
+			continue;
+		site->unmatched_deaths = 0;
+		free(site->died_unseen);
+		site->died_unseen = NULL;
+	}
 }
 
 static void count_unseen(struct track *track, struct life *life, enum site_kind kind,
@@ -273,8 +337,7 @@ bool track_object_died(struct track *track, struct life *life, enum site_kind ki
 		return false;
 	}
 	count_death(track, life, &timed->items[index], time);
-	xgrow(timed->free_items, timed->cap_free, timed->n_free + 1);
-	timed->free_items[timed->n_free++] = (uint32_t)index;
+	free_item(timed, index);
 	return true;
 }
 
@@ -339,6 +402,10 @@ static void count_survivor(struct track *track, const struct life *life,
 	struct site *site = &track->model->sites[object->site];
 	uint32_t age = life->timed.n - 1 - slice_of_object(life, object);
 
+	if (object->older) {
+		site->older_live++;
+		return;
+	}
 	site->live++;
 	site->locked += object->locks > 0;
 	site->live_sampled_bytes += object->bytes;
@@ -398,6 +465,9 @@ static void free_objects(struct timed_objects *timed)
 		map_free(&timed->alive[kind]);
 		free(timed->unseen[kind]);
 	}
+	for (size_t i = 0; i < sizeof(timed->reasons) / sizeof(*timed->reasons); i++)
+		free(timed->reasons[i]);
+	map_free(&timed->waits);
 	free(timed->items);
 	free(timed->free_items);
 	*timed = (struct timed_objects){0};
@@ -417,6 +487,7 @@ void track_finish_objects(struct track *track, struct life *life)
 		while (map_next(&timed->alive[kind], &position, &key, &index))
 			count_survivor(track, life, &timed->items[index]);
 	}
+	track_finish_goroutines(track, life);
 	for (uint32_t id = 0; timed->n && id < track->model->n_sites; id++) {
 		if (!is_timed_site(track, life, id))
 			continue;

@@ -41,6 +41,7 @@ struct timed_object {
 	double est_bytes;
 	uint32_t site;
 	uint32_t locks; /* of a goroutine: LockOSThread without UnlockOSThread */
+	bool older;	/* it was there when the recording began */
 };
 
 /* The objects of a process that are not on the Go heap (track_objects.c). */
@@ -57,6 +58,11 @@ struct timed_objects {
 	struct map alive[SITE_KINDS]; /* key -> index of the object */
 	/* Deaths of which not even the site is known, by slice. NULL: none. */
 	uint32_t *unseen[SITE_KINDS];
+	/* Of the last list of goroutines: (site, reason) -> how many, and what reasons are called.
+	 */
+	struct map waits;
+	char *reasons[256];
+	uint64_t listed; /* when the first list of them began to be read; 0: none was */
 };
 
 /* What the readings of the bucket table said last of each bucket (track_counters.c). */
@@ -349,6 +355,11 @@ void track_near_finish(struct track *track, struct life *life, uint64_t time);
 void track_go_create(struct track *track, const struct event *event);
 void track_go_exit(struct track *track, const struct event *event);
 void track_lock_thread(struct track *track, const struct event *event);
+/* One that is made, or ends, before the time that is looked at. */
+void track_go_before(struct track *track, const struct event *event);
+void track_goroutines_note(struct track *track, uint64_t time, const struct note_goroutines *note);
+/* What is known of the goroutines that were there before goes to their sites. */
+void track_finish_goroutines(struct track *track, struct life *life);
 
 /* ---- track_threads.c ---- */
 

@@ -118,6 +118,10 @@ void go_layout_of_version(int minor, enum go_arch arch, bool wakes, struct go_la
 		.g_stack_hi = 8,
 		.g_m = 48,
 		.g_goid = row->goid,
+		/* These lie the same way to each other in every version. */
+		.g_status = row->goid - 8,
+		.g_wait_since = row->goid + 16,
+		.g_wait_reason = row->goid + 24,
 		.g_gopc = row->gopc,
 		.g_startpc = row->startpc,
 		.g_parent_goid = row->parent_goid,

@@ -49,6 +49,7 @@ struct go_layout {
 			     first) */
 	/* g and m (runtime2.go) */
 	int g_stack_lo, g_stack_hi, g_m, g_goid, g_gopc, g_startpc, g_parent_goid;
+	int g_status, g_wait_since, g_wait_reason;
 	int m_g0, m_procid, m_curg;
 	/* gcController: heapLive is in memstats up to 1.16 */
 	int gc_heap_live, gc_heap_goal, gc_last_heap_goal, gc_heap_marked;

@@ -15,7 +15,8 @@
 #define NOTE_ENTRY_SIZE (sizeof(uint64_t) * (1 + 2 * 4))
 #define NOTE_RANGE_SIZE (sizeof(uint64_t) * 4)
 /* Of a span without its words. */
-#define NOTE_SPAN_SIZE (sizeof(uint64_t) * 3)
+#define NOTE_SPAN_SIZE	    (sizeof(uint64_t) * 3)
+#define NOTE_GOROUTINE_SIZE (sizeof(uint64_t) * 5)
 /* Owners in one note: more than there are, so that newer recorders may have more. */
 #define NOTE_MAX_OWNERS 256u
 
@@ -202,6 +203,43 @@ bool note_native_picks(uint32_t every, uint64_t pointer)
 {
 	/* Bit i is the sum of the bits i + 4, i + 12 and i + 20. */
 	return !((pointer >> 4 ^ pointer >> 12 ^ pointer >> 20) & (every - 1) & 0xff);
+}
+
+static void put_goroutine(struct buffer *out, const struct note_goroutine *entry)
+{
+	buffer_u64(out, entry->goid);
+	buffer_u64(out, entry->gopc);
+	buffer_u64(out, entry->startpc);
+	buffer_u64(out, entry->wait_since);
+	buffer_u32(out, entry->stack);
+	buffer_u8(out, entry->status);
+	buffer_u8(out, entry->reason);
+	buffer_u16(out, 0); /* alignment */
+}
+
+void note_put_goroutines(struct buffer *out, const struct note_goroutines *note)
+{
+	size_t n_reasons = note->n_reasons < NOTE_GOROUTINES_MAX_REASONS
+				   ? note->n_reasons
+				   : NOTE_GOROUTINES_MAX_REASONS;
+
+	assert(note->n_entries <= NOTE_GOROUTINES_MAX_ENTRIES);
+	put_header(out, NOTE_GOROUTINES);
+	buffer_u32(out, note->pid);
+	buffer_u32(out, note->part);
+	buffer_u32(out, note->parts);
+	buffer_u32(out, 0); /* alignment */
+	buffer_u64(out, note->begin);
+	buffer_u64(out, note->end);
+	buffer_u64(out, note->left_out);
+	buffer_u32(out, (uint32_t)note->n_entries);
+	buffer_u32(out, (uint32_t)n_reasons);
+	for (size_t i = 0; i < note->n_entries; i++)
+		put_goroutine(out, &note->entries[i]);
+	for (size_t i = 0; i < n_reasons; i++) {
+		buffer_u8(out, note->reasons[i].reason);
+		put_string(out, note->reasons[i].text, NOTE_GOROUTINES_MAX_REASON);
+	}
 }
 
 void note_put_part(struct buffer *out, const struct note_part *note)
@@ -424,6 +462,48 @@ static void get_native(struct cursor *c, struct note_native *note)
 		c->failed = true;
 }
 
+static void get_goroutine(struct cursor *c, struct note_goroutine *entry)
+{
+	entry->goid = cursor_u64(c);
+	entry->gopc = cursor_u64(c);
+	entry->startpc = cursor_u64(c);
+	entry->wait_since = cursor_u64(c);
+	entry->stack = cursor_u32(c);
+	entry->status = cursor_u8(c);
+	entry->reason = cursor_u8(c);
+	cursor_u16(c);
+}
+
+static void get_goroutines(struct cursor *c, struct note_goroutines *note)
+{
+	uint32_t n, n_reasons;
+
+	note->pid = cursor_u32(c);
+	note->part = cursor_u32(c);
+	note->parts = cursor_u32(c);
+	cursor_u32(c);
+	note->begin = cursor_u64(c);
+	note->end = cursor_u64(c);
+	note->left_out = cursor_u64(c);
+	n = cursor_u32(c);
+	n_reasons = cursor_u32(c);
+	if (c->failed || note->part >= note->parts || n > NOTE_GOROUTINES_MAX_ENTRIES ||
+	    n_reasons > NOTE_GOROUTINES_MAX_REASONS || n > cursor_left(c) / NOTE_GOROUTINE_SIZE) {
+		c->failed = true;
+		return;
+	}
+	note->entries = xcalloc(n + 1, sizeof(*note->entries));
+	note->n_entries = n;
+	for (size_t i = 0; i < n; i++)
+		get_goroutine(c, &note->entries[i]);
+	note->reasons = xcalloc(n_reasons + 1, sizeof(*note->reasons));
+	note->n_reasons = n_reasons;
+	for (size_t i = 0; i < n_reasons; i++) {
+		note->reasons[i].reason = cursor_u8(c);
+		note->reasons[i].text = cursor_cstring(c);
+	}
+}
+
 static void get_part(struct cursor *c, struct note_part *note)
 {
 	note->recording = cursor_u64(c);
@@ -522,6 +602,9 @@ bool note_decode(const void *raw, size_t len, bool swap, struct note *note)
 	case NOTE_NATIVE:
 		get_native(&c, &note->native);
 		break;
+	case NOTE_GOROUTINES:
+		get_goroutines(&c, &note->goroutines);
+		break;
 	case NOTE_PART:
 		get_part(&c, &note->part);
 		break;
@@ -551,5 +634,9 @@ void note_free(struct note *note)
 		free(note->owners.ranges);
 	else if (note->kind == NOTE_SPANS)
 		free(note->spans.entries);
+	else if (note->kind == NOTE_GOROUTINES) {
+		free(note->goroutines.entries);
+		free(note->goroutines.reasons);
+	}
 	*note = (struct note){0};
 }

@@ -18,19 +18,20 @@
 #define NOTE_MAGIC	0x544d47u /* "GMT" */
 
 enum note_kind {
-	NOTE_CLOCK = 1,	   /* struct note_clock */
-	NOTE_PROCESS = 2,  /* struct note_process */
-	NOTE_BUCKET = 3,   /* struct note_bucket */
-	NOTE_TABLE = 4,	   /* struct note_table: one part of a reading of the bucket table */
-	NOTE_RSS = 5,	   /* struct note_rss */
-	NOTE_TEXT = 6,	   /* struct note_text: the probe plan, remarks of the recorder */
-	NOTE_GCTRACE = 7,  /* struct note_gctrace */
-	NOTE_OWNERS = 8,   /* struct note_owners */
-	NOTE_LIMITS = 9,   /* struct note_limits */
-	NOTE_PART = 10,	   /* struct note_part */
-	NOTE_SYMBOLS = 11, /* struct note_symbols */
-	NOTE_NATIVE = 12,  /* struct note_native */
-	NOTE_SPANS = 13,   /* struct note_spans */
+	NOTE_CLOCK = 1,	      /* struct note_clock */
+	NOTE_PROCESS = 2,     /* struct note_process */
+	NOTE_BUCKET = 3,      /* struct note_bucket */
+	NOTE_TABLE = 4,	      /* struct note_table: one part of a reading of the bucket table */
+	NOTE_RSS = 5,	      /* struct note_rss */
+	NOTE_TEXT = 6,	      /* struct note_text: the probe plan, remarks of the recorder */
+	NOTE_GCTRACE = 7,     /* struct note_gctrace */
+	NOTE_OWNERS = 8,      /* struct note_owners */
+	NOTE_LIMITS = 9,      /* struct note_limits */
+	NOTE_PART = 10,	      /* struct note_part */
+	NOTE_SYMBOLS = 11,    /* struct note_symbols */
+	NOTE_NATIVE = 12,     /* struct note_native */
+	NOTE_SPANS = 13,      /* struct note_spans */
+	NOTE_GOROUTINES = 14, /* struct note_goroutines */
 };
 
 /* The same moment on three clocks, ns. The sample's own time is CLOCK_MONOTONIC too. */
@@ -244,6 +245,43 @@ struct note_symbols {
 	bool swap; /* it has the other byte order than this machine */
 };
 
+/* A goroutine as the runtime's list of them has it. */
+struct note_goroutine {
+	uint64_t goid;
+	uint64_t gopc;	     /* behind the go statement that made it */
+	uint64_t startpc;    /* the function that it began with */
+	uint64_t wait_since; /* when the collector first found it waiting; 0: not waiting */
+	uint32_t stack;	     /* bytes */
+	uint8_t status;	     /* the runtime's number, without its scan bit */
+	uint8_t reason;	     /* why it waits, the runtime's number; 0: it does not, or no reason */
+};
+
+/* What a reason is called in this version of Go. */
+struct note_wait_reason {
+	uint8_t reason;
+	const char *text;
+};
+
+/*
+ * The goroutines that were there at `begin`, in one or more parts, read up to `end`
+ * (CLOCK_MONOTONIC ns). The sample's time is `begin`: what is seen to be made or to end from then
+ * on comes behind it. One that was made in between may be among them, and one that ended may not.
+ */
+struct note_goroutines {
+	uint32_t pid;
+	uint32_t part, parts; /* part counts from 0 */
+	uint64_t begin, end;
+	uint64_t left_out; /* places of the list that were not read: there would be too many */
+	struct note_goroutine *entries; /* decoded: owned, note_free */
+	size_t n_entries;
+	struct note_wait_reason *reasons; /* decoded: owned, note_free */
+	size_t n_reasons;
+};
+
+#define NOTE_GOROUTINES_MAX_ENTRIES 1300 /* in one part */
+#define NOTE_GOROUTINES_MAX_REASONS 80
+#define NOTE_GOROUTINES_MAX_REASON  48 /* bytes of a text */
+
 /* Encoders append header and body to out. A note must stay below 60,000 bytes. */
 void note_put_clock(struct buffer *out, const struct note_clock *note);
 void note_put_process(struct buffer *out, const struct note_process *note);
@@ -256,6 +294,8 @@ void note_put_gctrace(struct buffer *out, const struct note_gctrace *note);
 /* At most NOTE_OWNERS_MAX_RANGES. */
 void note_put_owners(struct buffer *out, const struct note_owners *note);
 void note_put_limits(struct buffer *out, const struct note_limits *note);
+/* Reasons beyond the most are left out, longer texts cut. */
+void note_put_goroutines(struct buffer *out, const struct note_goroutines *note);
 void note_put_part(struct buffer *out, const struct note_part *note);
 /* At most NOTE_SPANS_MAX_ENTRIES, each of NOTE_SPAN_WORDS at most. */
 void note_put_spans(struct buffer *out, const struct note_spans *note);
@@ -280,6 +320,7 @@ struct note {
 		struct note_owners owners; /* ranges are owned */
 		struct note_limits limits;
 		struct note_native native;
+		struct note_goroutines goroutines; /* entries and reasons are owned */
 		struct note_part part;
 		struct note_spans spans; /* entries are owned */
 		struct note_symbols symbols;

@@ -128,6 +128,8 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	child->watch = watch_new(&child->target, r->log, emit_note, r);
 	/* A table has nothing to be compared with where there are no breakpoints. */
 	watch_for_heap(child->watch, same ? same->heap : HEAP_OFF);
+	if (same && r->options->goroutines)
+		watch_goroutines(child->watch);
 	log_debug(r->log, "process %u: %s, started by a target", pid, child->target.exe);
 	xgrow(c->items, c->cap, c->n + 1);
 	c->items[c->n++] = child;

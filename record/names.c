@@ -34,17 +34,29 @@ struct names *names_new(const struct target *targets, const uint64_t *load_biase
 	return names;
 }
 
+static void add_address(struct names *names, size_t target, uint64_t address)
+{
+	bool fresh = false;
+
+	if (address)
+		map_put(&names->seen[target], address, &fresh);
+	if (!fresh)
+		return;
+	xgrow(names->waiting, names->cap, names->n + 1);
+	names->waiting[names->n++] = (struct waiting){target, address};
+}
+
 static void add_stack(struct names *names, size_t target, const struct note_bucket *bucket)
 {
-	for (size_t i = 0; i < bucket->n_stack; i++) {
-		bool fresh = false;
+	for (size_t i = 0; i < bucket->n_stack; i++)
+		add_address(names, target, bucket->stack[i]);
+}
 
-		if (bucket->stack[i])
-			map_put(&names->seen[target], bucket->stack[i], &fresh);
-		if (!fresh)
-			continue;
-		xgrow(names->waiting, names->cap, names->n + 1);
-		names->waiting[names->n++] = (struct waiting){target, bucket->stack[i]};
+static void add_goroutines(struct names *names, size_t target, const struct note_goroutines *list)
+{
+	for (size_t i = 0; i < list->n_entries; i++) {
+		add_address(names, target, list->entries[i].gopc);
+		add_address(names, target, list->entries[i].startpc);
 	}
 }
 
@@ -54,9 +66,14 @@ void names_note(struct names *names, const struct buffer *payload)
 
 	if (!note_decode(payload->data, payload->len, false, &note))
 		return;
-	for (size_t i = 0; note.kind == NOTE_BUCKET && i < names->n_targets; i++)
-		if ((uint32_t)names->targets[i].pid == note.bucket.pid)
+	for (size_t i = 0; i < names->n_targets; i++) {
+		uint32_t pid = (uint32_t)names->targets[i].pid;
+
+		if (note.kind == NOTE_BUCKET && pid == note.bucket.pid)
 			add_stack(names, i, &note.bucket);
+		else if (note.kind == NOTE_GOROUTINES && pid == note.goroutines.pid)
+			add_goroutines(names, i, &note.goroutines);
+	}
 	note_free(&note);
 }
 

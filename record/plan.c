@@ -1,5 +1,6 @@
 #include "record/plan.h"
 
+#include "common/go_globals.h"
 #include "formats/xalloc.h"
 #include "record/plan_fetch.h"
 #include "record/roles.h"
@@ -351,6 +352,7 @@ static void plan_all(struct planner *planner)
 	static const enum probe_role phases[] = {ROLE_GC_START,	  ROLE_GC_MARK_TERM, ROLE_GC_END,
 						 ROLE_SWEEP_DONE, ROLE_HEAP_GROW,    ROLE_SCAVENGE};
 	enum heap_mode heap = planner->plan->heap;
+	uint64_t list;
 
 	/* Cheap beside the others, and what leaks are found by. Spans have samples of their own. */
 	if (heap == HEAP_SAMPLED ||
@@ -376,6 +378,11 @@ static void plan_all(struct planner *planner)
 		plan_role(planner, ROLE_GO_EXIT);
 		plan_role(planner, ROLE_LOCK_THREAD);
 		plan_role(planner, ROLE_UNLOCK_THREAD);
+		if (!gobin_global(planner->bin, "runtime.allgs", &list))
+			plan_add_loss(planner->plan,
+				      xstrdup("the runtime's list of goroutines cannot be "
+					      "located: those that are there when a file begins "
+					      "are not counted"));
 	}
 }
 

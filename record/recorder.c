@@ -32,6 +32,8 @@ static void watch_targets(struct recording *r)
 		if (r->options->set_rate)
 			watch_set_rate(r->watches[i], r->options->set_rate, r->journal);
 		watch_share(r->watches[i], r->n_targets);
+		if (r->options->goroutines)
+			watch_goroutines(r->watches[i]);
 		target_load_bias(&r->targets[i], &r->biases[i]);
 	}
 }

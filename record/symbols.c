@@ -162,6 +162,10 @@ static void collect_note(struct collector *c, struct process *process,
 		for (size_t i = 0; i < note.bucket.n_stack; i++)
 			collect(c, process, note.bucket.stack[i]);
 	}
+	for (size_t i = 0; note.kind == NOTE_GOROUTINES && i < note.goroutines.n_entries; i++) {
+		collect(c, process, note.goroutines.entries[i].gopc);
+		collect(c, process, note.goroutines.entries[i].startpc);
+	}
 	note_free(&note);
 }
 

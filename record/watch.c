@@ -5,11 +5,13 @@
 #include "formats/xalloc.h"
 #include "record/buckets.h"
 #include "record/go_memory.h"
+#include "record/goroutines.h"
 #include "record/limits.h"
 #include "record/memory.h"
 #include "record/rate.h"
 #include "record/residence.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,8 @@ struct watch {
 	bool held, spans_left_out;
 	struct go_memory *go;
 	struct residence *residence;
+	struct goroutines *goroutines; /* NULL: not asked for, or not known */
+	bool goroutines_due;
 	struct limits limits;
 	struct note_limits noted_limits;
 	bool limits_noted;
@@ -311,6 +315,27 @@ void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal)
 	watch->journal = journal;
 }
 
+void watch_goroutines(struct watch *watch)
+{
+	const struct gobin *bin = watch->target->bin;
+	struct goroutines_options options = {
+		.pid = (uint32_t)watch->target->pid,
+		.memory = watch->memory,
+	};
+	uint64_t size = 0, reasons;
+
+	if (!watch->memory || !bin)
+		return;
+	options.layout = gobin_layout(bin);
+	options.list = global_address(watch, "runtime.allgs");
+	if (gobin_data_symbol(bin, "runtime.waitReasonStrings", &reasons, &size)) {
+		options.reasons = reasons + watch->process.load_bias;
+		options.n_reasons = size / 16;
+	}
+	watch->goroutines = goroutines_new(&options);
+	watch->goroutines_due = watch->process.attached;
+}
+
 bool watch_rate_pending(const struct watch *watch)
 {
 	return watch->wanted_rate != 0;
@@ -340,9 +365,41 @@ static void on_bucket(void *context, const struct note_bucket *bucket)
 	emit(w, watch_now(), &payload);
 }
 
+static void on_goroutines(void *context, const struct note_goroutines *part)
+{
+	struct watch *w = context;
+	struct buffer payload = {0};
+
+	note_put_goroutines(&payload, part);
+	emit(w, part->begin, &payload);
+}
+
+static void note_goroutines(struct watch *w)
+{
+	struct buffer payload = {0};
+	uint64_t left_out;
+	char text[128];
+
+	w->goroutines_due = false;
+	if (!goroutines_read(w->goroutines, w, on_goroutines, &left_out)) {
+		log_debug(w->log, "process %d: its list of goroutines cannot be read now",
+			  w->target->pid);
+		return;
+	}
+	if (!left_out)
+		return;
+	snprintf(text, sizeof(text),
+		 "loss: %" PRIu64 " places of the runtime's list of goroutines were not read",
+		 left_out);
+	note_put_text(&payload, &(struct note_text){.pid = (uint32_t)w->target->pid, .text = text});
+	emit(w, watch_now(), &payload);
+}
+
 void watch_tick(struct watch *watch, bool final)
 {
 	note_process(watch);
+	if (watch->goroutines && watch->goroutines_due)
+		note_goroutines(watch);
 	apply_rate(watch);
 	note_limits(watch);
 	if ((!final && !residence_due(watch->residence, watch_now())) || !note_owners(watch))
@@ -413,6 +470,7 @@ void watch_restart(struct watch *watch)
 {
 	watch->noted = watch->limits_noted = false;
 	watch->process.attached = true;
+	watch->goroutines_due = true;
 	if (watch->buckets)
 		buckets_restart(watch->buckets);
 }
@@ -473,6 +531,7 @@ void watch_free(struct watch *watch)
 	rate_restore(watch->rate_change);
 	residence_free(watch->residence);
 	go_memory_free(watch->go);
+	goroutines_free(watch->goroutines);
 	limits_free(&watch->limits);
 	memory_close(watch->memory);
 	buckets_free(watch->buckets);

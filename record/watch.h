@@ -36,6 +36,12 @@ void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal);
 bool watch_rate_pending(const struct watch *watch);
 
 /*
+ * Notes the goroutines that are there with the next tick of a process that ran before, and with
+ * the first of each file from then on. Without effect where the runtime's list is not known.
+ */
+void watch_goroutines(struct watch *watch);
+
+/*
  * The readings for every second: the process note and its limits where they changed, new buckets,
  * RSS, and that by owner as often as its cost permits. final: by owner whatever it costs.
  */

@@ -114,6 +114,9 @@ static void print_layout(const struct go_layout *layout, bool source)
 	PRINT(record_words);
 	PRINT(g_m);
 	PRINT(g_goid);
+	PRINT(g_status);
+	PRINT(g_wait_since);
+	PRINT(g_wait_reason);
 	PRINT(g_gopc);
 	PRINT(g_startpc);
 	PRINT(g_parent_goid);

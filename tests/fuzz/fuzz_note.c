@@ -39,6 +39,9 @@ static void encode(struct buffer *out, const struct note *note)
 	case NOTE_NATIVE:
 		note_put_native(out, &note->native);
 		break;
+	case NOTE_GOROUTINES:
+		note_put_goroutines(out, &note->goroutines);
+		break;
 	case NOTE_PART:
 		note_put_part(out, &note->part);
 		break;

@@ -2,6 +2,7 @@
  * Any events in any order leave a model that adds up: what was born less what died is what lives,
  * in all of the ways that it is counted.
  */
+#include "analyze/goroutines.h"
 #include "analyze/track.h"
 
 #include <stdlib.h>
@@ -64,13 +65,44 @@ static void fill_owners(struct event *event, const uint8_t *bytes, struct note_o
 	}
 }
 
+/* Two goroutines of those that events may be of. */
+static void fill_goroutines(struct event *event, const uint8_t *bytes,
+			    struct note_goroutine *entries)
+{
+	static struct note_wait_reason reasons[] = {{1, "select"}, {2, "\x1b[2J"}};
+
+	event->note.kind = NOTE_GOROUTINES;
+	for (int i = 0; i < 2; i++)
+		entries[i] = (struct note_goroutine){
+			.goid = bytes[3 + i] % 32,
+			.gopc = bytes[5] & 0x80 ? 0 : 11 + bytes[5 + i] % 4,
+			.startpc = 7,
+			.wait_since = bytes[5] & 0x40 ? event->time - bytes[3] : 0,
+			.stack = 2048u * bytes[6],
+			.status = 4,
+			.reason = bytes[6 + i] % 3,
+		};
+	event->note.goroutines = (struct note_goroutines){
+		.pid = event->pid,
+		.part = bytes[7] & 1,
+		.parts = 2,
+		.begin = event->time - bytes[7],
+		.end = event->time,
+		.left_out = bytes[7] >> 6,
+		.entries = entries,
+		.n_entries = 2,
+		.reasons = reasons,
+		.n_reasons = 2,
+	};
+}
+
 static void fill_note(struct event *event, const uint8_t *bytes, struct note_table_entry *entries,
-		      struct note_owner_range *ranges)
+		      struct note_owner_range *ranges, struct note_goroutine *goroutines)
 {
 	static const uint64_t stack[12] = {11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22};
 	static const char *const versions[] = {"", "go1.18", "go1.23.1", "go1.27"};
 
-	switch (bytes[1] % 4) {
+	switch (bytes[1] % 5) {
 	case 0:
 		event->note.kind = NOTE_BUCKET;
 		event->note.bucket = (struct note_bucket){
@@ -90,6 +122,9 @@ static void fill_note(struct event *event, const uint8_t *bytes, struct note_tab
 			.exe = "x",
 			.go_version = versions[bytes[5] % 4],
 		};
+		break;
+	case 4:
+		fill_goroutines(event, bytes, goroutines);
 		break;
 	case 3:
 		fill_owners(event, bytes, ranges);
@@ -204,6 +239,17 @@ static void check_faults(const struct model *model, const struct fault_account *
 	check(account->n_slots <= MODEL_FAULT_SLOTS);
 }
 
+static void check_goroutines(const struct model *model, uint32_t process)
+{
+	struct goroutine_summary summary;
+
+	goroutines_summarise(model, process, &summary);
+	check(summary.before_ended <= summary.before);
+	check(summary.ended <= summary.started);
+	check(summary.most >= summary.now && summary.most >= summary.before);
+	goroutines_free_summary(&summary);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum event_kind kinds[] = {
@@ -214,6 +260,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct note_table_entry entries[1];
 	struct note_owner_range ranges[2];
+	struct note_goroutine goroutines[2];
 	uint64_t births = 0, time = 1000;
 	struct track *track;
 	struct model model;
@@ -236,7 +283,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (event.kind <= EVENT_GC_END)
 			fill_probe(&event, data, cycle);
 		else if (event.kind == EVENT_NOTE)
-			fill_note(&event, data, entries, ranges);
+			fill_note(&event, data, entries, ranges, goroutines);
 		else
 			fill_other(&event, data);
 		track_event(track, &event);
@@ -256,6 +303,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (size_t i = 0; i < model.n_processes; i++)
 		check(model.processes[i].n_epochs <= MODEL_MAX_EPOCHS);
+	for (uint32_t i = 0; i < model.n_processes; i++)
+		check_goroutines(&model, i);
 	for (size_t i = 0; i < model.n_faults; i++)
 		check_faults(&model, &model.faults[i]);
 	track_free(track);

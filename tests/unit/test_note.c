@@ -341,6 +341,52 @@ static void test_limits(void **state)
 	buffer_free(&buf);
 }
 
+static void test_goroutines(void **state)
+{
+	static struct note_goroutine entries[] = {
+		{.goid = 1, .gopc = 0x401000, .startpc = 0x402000, .stack = 8192, .status = 2},
+		{17, 0x403000, 0x404000, 123456789, 2048, 4, 14},
+	};
+	struct note_wait_reason reasons[] = {{14, "chan receive"}, {9, "select"}};
+	struct note_goroutines list = {
+		.pid = 4711,
+		.part = 2,
+		.parts = 3,
+		.begin = 5,
+		.end = 6,
+		.left_out = 7,
+		.entries = entries,
+		.n_entries = 2,
+		.reasons = reasons,
+		.n_reasons = 2,
+	};
+	struct buffer buf = {0};
+	struct note note;
+
+	(void)state;
+	note_put_goroutines(&buf, &list);
+	note = decode_strictly(&buf);
+	assert_int_equal(note.kind, NOTE_GOROUTINES);
+	assert_memory_equal(note.goroutines.entries, entries, sizeof(entries));
+	assert_int_equal(note.goroutines.n_reasons, 2);
+	assert_int_equal(note.goroutines.reasons[0].reason, 14);
+	assert_string_equal(note.goroutines.reasons[0].text, "chan receive");
+	assert_string_equal(note.goroutines.reasons[1].text, "select");
+	assert_int_equal(note.goroutines.pid, 4711);
+	assert_int_equal(note.goroutines.part, 2);
+	assert_int_equal(note.goroutines.parts, 3);
+	assert_int_equal(note.goroutines.begin, 5);
+	assert_int_equal(note.goroutines.end, 6);
+	assert_int_equal(note.goroutines.left_out, 7);
+	note_free(&note);
+	/* A part that is none of the list's. */
+	list.part = 3;
+	buf.len = 0;
+	note_put_goroutines(&buf, &list);
+	assert_false(note_decode(buf.data, buf.len, false, &note));
+	buffer_free(&buf);
+}
+
 static void test_part(void **state)
 {
 	struct note_part part = {.recording = 77,
@@ -447,6 +493,8 @@ static void test_size_limit(void **state)
 	struct note_table table = {.parts = 1, .n_entries = NOTE_TABLE_MAX_ENTRIES};
 	struct note_owners owners = {.n_ranges = NOTE_OWNERS_MAX_RANGES};
 	struct note_spans spans = {.n_entries = NOTE_SPANS_MAX_ENTRIES};
+	struct note_goroutines goroutines = {
+		.parts = 1, .n_entries = NOTE_GOROUTINES_MAX_ENTRIES, .n_reasons = 1000};
 	struct note_process process = {.pid = 1};
 	char *text = xmalloc(200001);
 	struct buffer buf = {0};
@@ -473,6 +521,18 @@ static void test_size_limit(void **state)
 	note_put_process(&buf, &process);
 	assert_true(buf.len < 60000);
 	assert_true(note_decode(buf.data, buf.len, false, &note));
+	buf.len = 0;
+	goroutines.entries = xcalloc(goroutines.n_entries, sizeof(*goroutines.entries));
+	goroutines.reasons = xcalloc(goroutines.n_reasons, sizeof(*goroutines.reasons));
+	for (size_t i = 0; i < goroutines.n_reasons; i++)
+		goroutines.reasons[i].text = text;
+	note_put_goroutines(&buf, &goroutines);
+	assert_true(buf.len < 60000);
+	assert_true(note_decode(buf.data, buf.len, false, &note));
+	assert_int_equal(note.goroutines.n_reasons, NOTE_GOROUTINES_MAX_REASONS);
+	note_free(&note);
+	free(goroutines.entries);
+	free(goroutines.reasons);
 	buf.len = 0;
 	bucket.stack = xcalloc(bucket.n_stack, sizeof(*bucket.stack));
 	note_put_bucket(&buf, &bucket);
@@ -617,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_owners_from_later),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_goroutines),
 		cmocka_unit_test(test_part),
 		cmocka_unit_test(test_symbols),
 		cmocka_unit_test(test_spans),

@@ -1,3 +1,4 @@
+#include "analyze/goroutines.h"
 #include "analyze/judge.h"
 #include "tests/unit/track_bench.h"
 
@@ -88,6 +89,152 @@ static void test_goroutines(void **state)
 	assert_int_equal(site->live_of_goroutines, 2);
 	assert_ptr_equal(&bench.model.sites[site->by_goroutines],
 			 kind_site(&bench.model, SITE_GOROUTINE, 500));
+	bench_close(&bench);
+}
+
+static void list_goroutines(struct bench *bench, uint64_t time,
+			    const struct note_goroutine *entries, size_t n)
+{
+	struct note_wait_reason reasons[] = {{14, "chan receive"}, {9, "select"}, {8, "a\nb"}};
+	struct event event = event_at(EVENT_NOTE, time, PID);
+
+	event.note.kind = NOTE_GOROUTINES;
+	event.note.goroutines = (struct note_goroutines){
+		.pid = PID,
+		.parts = 1,
+		.begin = time,
+		.end = time + MS,
+		.entries = (struct note_goroutine *)entries,
+		.n_entries = n,
+		.reasons = reasons,
+		.n_reasons = 3,
+	};
+	track_event(bench->track, &event);
+}
+
+static double objects_of(const struct tally *tallies, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; tallies && i < n; i++)
+		sum += tallies[i].objects;
+	return sum;
+}
+
+static void test_goroutines_before(void **state)
+{
+	static const struct note_goroutine list[] = {
+		{.goid = 1, .gopc = 500, .startpc = 1500, .reason = 14, .wait_since = 7},
+		{.goid = 2, .gopc = 500, .startpc = 1500, .reason = 14, .wait_since = 5},
+		{.goid = 3, .gopc = 500, .startpc = 1500, .reason = 9, .wait_since = 9},
+		{.goid = 4, .gopc = 600, .startpc = 1600, .reason = 8},
+		{.goid = 10, .gopc = 500, .startpc = 1500},
+		{.goid = 11, .gopc = 500, .startpc = 1500},
+	};
+	struct goroutine_summary summary;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	/* 10 began before the list was read, 11 while it was; 98 ended before. */
+	of_goroutine(&bench, EVENT_GO_EXIT, MS, 98, 500);
+	go(&bench, MS, 10, 500);
+	list_goroutines(&bench, 2 * MS, list, 6);
+	go(&bench, 3 * MS, 11, 500);
+	go(&bench, 4 * MS, 12, 500);
+	/* 1 and 10 end; 97 ended so soon that it is not in the list; another list tells nothing. */
+	of_goroutine(&bench, EVENT_GO_EXIT, 3 * MS, 97, 500);
+	of_goroutine(&bench, EVENT_GO_EXIT, 5 * MS, 1, 500);
+	of_goroutine(&bench, EVENT_GO_EXIT, 6 * MS, 10, 500);
+	list_goroutines(&bench, 7 * MS, list + 1, 3);
+	track_finish(bench.track);
+	goroutines_summarise(&bench.model, 0, &summary);
+	assert_true(summary.recorded && summary.before_known);
+	assert_int_equal(summary.before, 5);
+	assert_int_equal(summary.before_ended, 2);
+	assert_int_equal(summary.started, 3);
+	assert_int_equal(summary.ended, 1);
+	assert_int_equal(summary.now, 5);
+	assert_int_equal(summary.n_statements, 2);
+	assert_int_equal(summary.statements[0].before, 4);
+	assert_int_equal(summary.statements[0].before_now, 2);
+	assert_int_equal(summary.statements[0].started, 3);
+	assert_string_equal(summary.statements[0].waits_for, "chan receive");
+	assert_int_equal(summary.statements[0].waiting, 2);
+	assert_int_equal(summary.statements[0].waits_since, 5);
+	assert_int_equal(summary.statements[1].before_now, 1);
+	assert_null(summary.statements[1].waits_for);
+	assert_int_equal(bench.model.processes[0].ended_unseen[SITE_GOROUTINE], 0);
+	goroutines_free_summary(&summary);
+	bench_close(&bench);
+}
+
+/* The ends of those that were there are divided among the ways that lead to their go statement. */
+static void test_goroutines_divided(void **state)
+{
+	struct note_goroutine list[90];
+	struct bench bench;
+	double ends = 0;
+	size_t sites = 0;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	for (uint64_t i = 0; i < 90; i++)
+		list[i] = (struct note_goroutine){.goid = i + 1, .gopc = 500};
+	list_goroutines(&bench, MS, list, 90);
+	for (uint64_t i = 0; i < 90; i++) {
+		uint64_t stack[] = {500, i % 3 ? 9 : 10};
+		struct event event = event_at(EVENT_GO_CREATE, (i + 2) * MS, PID);
+
+		put(&event, FIELD_GOID, 1000 + i);
+		put(&event, FIELD_CALLERPC, 500);
+		event.stack = stack;
+		event.n_stack = 2;
+		track_event(bench.track, &event);
+		of_goroutine(&bench, EVENT_GO_EXIT, (i + 2) * MS, i + 1, 500);
+	}
+	track_finish(bench.track);
+	for (size_t i = 0; i < bench.model.n_sites; i++) {
+		const struct site *site = &bench.model.sites[i];
+
+		if (!site->births) {
+			assert_int_equal(site->older, 90);
+			assert_int_equal(site->unmatched_deaths, 0);
+			continue;
+		}
+		sites++;
+		ends += objects_of(site->died_unseen, bench.model.processes[0].n_slices);
+		/* Two of three came by one of the ways. */
+		assert_true(site->unmatched_deaths + 15 >= site->births &&
+			    site->unmatched_deaths <= site->births + 15);
+	}
+	assert_int_equal(sites, 2);
+	assert_int_equal(ends, 90);
+	bench_close(&bench);
+}
+
+/* What lies before the time that is looked at tells what there is when it begins. */
+static void test_goroutines_from(void **state)
+{
+	static const struct note_goroutine list[] = {
+		{.goid = 1, .gopc = 500}, {.goid = 2, .gopc = 500}, {.goid = 3, .gopc = 600}};
+	struct goroutine_summary summary;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 10 * MS, 0);
+	list_goroutines(&bench, MS, list, 3);
+	go(&bench, 2 * MS, 4, 500);
+	of_goroutine(&bench, EVENT_GO_EXIT, 3 * MS, 1, 500);
+	go(&bench, 11 * MS, 5, 500);
+	of_goroutine(&bench, EVENT_GO_EXIT, 12 * MS, 4, 500);
+	track_finish(bench.track);
+	goroutines_summarise(&bench.model, 0, &summary);
+	assert_int_equal(summary.before, 3);
+	assert_int_equal(summary.before_ended, 1);
+	assert_int_equal(summary.started, 1);
+	assert_int_equal(summary.now, 3);
+	goroutines_free_summary(&summary);
 	bench_close(&bench);
 }
 
@@ -422,6 +569,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_goroutines),
+		cmocka_unit_test(test_goroutines_before),
+		cmocka_unit_test(test_goroutines_divided),
+		cmocka_unit_test(test_goroutines_from),
 		cmocka_unit_test(test_creation_without_chain),
 		cmocka_unit_test(test_mappings),
 		cmocka_unit_test(test_threads),
