@@ -121,6 +121,24 @@ static void put_mappings(struct json_report *report, uint32_t process)
 	json_end(json);
 }
 
+static void put_remedies(struct json_report *report, uint32_t process,
+			 const struct rss_summary *summary)
+{
+	json_array(&report->json, "remedies");
+	for (int i = 0; i < OWNER_COUNT; i++) {
+		char *text = rss_remedy_text(report->model, process, summary, (enum memory_owner)i);
+
+		if (text) {
+			json_object(&report->json, NULL);
+			json_string(&report->json, "owner", owner_key((enum memory_owner)i));
+			json_string(&report->json, "text", text);
+			json_end(&report->json);
+		}
+		free(text);
+	}
+	json_end(&report->json);
+}
+
 void report_json_memory(struct json_report *report)
 {
 	json_array(&report->json, "memory");
@@ -139,6 +157,7 @@ void report_json_memory(struct json_report *report)
 		text = rss_gap_text(summary.peak);
 		json_string(&report->json, "text", text);
 		free(text);
+		put_remedies(report, i, &summary);
 		put_limits(report, i);
 		put_mappings(report, i);
 		json_end(&report->json);

@@ -64,6 +64,18 @@ static void print_growth(const struct report *report, const struct rss_summary *
 		    owner_name((enum memory_owner)most), units_growth(summary->growth[most]).text);
 }
 
+static void print_remedies(const struct report *report, uint32_t process,
+			   const struct rss_summary *summary)
+{
+	for (int i = 0; i < OWNER_COUNT; i++) {
+		char *text = rss_remedy_text(report->model, process, summary, (enum memory_owner)i);
+
+		if (text)
+			report_wrap(report, 2, 5, "-> %s", text);
+		free(text);
+	}
+}
+
 static void print_limit(const struct report *report, uint32_t process)
 {
 	struct rss_limit limit =
@@ -154,6 +166,7 @@ static void print_memory(const struct report *report, uint32_t process)
 	report_wrap(report, 2, 2, "At its peak %s", text);
 	free(text);
 	print_growth(report, &summary);
+	print_remedies(report, process, &summary);
 	print_limit(report, process);
 	print_mappings(report, process);
 }

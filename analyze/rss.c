@@ -271,3 +271,55 @@ char *rss_gap_text(const struct rss_point *point)
 	fclose(out);
 	return text;
 }
+
+/* ---- What was not recorded -------------------------------------------------------------- */
+
+/* Growth that is worth a word: so much at least, and as a share of that of RSS; and the median
+ * slope over the time must come to half of it, else it was a single step. */
+#define LEAST_RISE	 MIB
+#define LEAST_RISE_SHARE 0.1
+
+static bool keeps_growing(const struct rss_summary *summary, enum memory_owner owner)
+{
+	double rise = (double)summary->last->owners[owner] - (double)summary->first->owners[owner];
+	double whole = (double)summary->last->rss - (double)summary->first->rss;
+	double hours = (double)(summary->last->time - summary->first->time) / HOUR;
+
+	return summary->has_growth && rise >= (double)LEAST_RISE &&
+	       rise >= LEAST_RISE_SHARE * whole && summary->growth[owner] * hours >= rise / 2;
+}
+
+static bool was_recorded(const struct model *model, uint32_t process, enum site_kind kind)
+{
+	for (size_t i = 0; i < model->n_sites; i++)
+		if (model->sites[i].process == process && model->sites[i].kind == kind &&
+		    (model->sites[i].births || model->sites[i].unmatched_deaths))
+			return true;
+	return false;
+}
+
+char *rss_remedy_text(const struct model *model, uint32_t process,
+		      const struct rss_summary *summary, enum memory_owner owner)
+{
+	static const struct {
+		enum memory_owner owner;
+		enum site_kind kind;
+		const char *what, *remedy;
+	} remedies[] = {
+		{OWNER_GO_STACKS, SITE_GOROUTINE, "The stacks of goroutines",
+		 "goroutines were not recorded: `record --goroutines` finds the go statements "
+		 "whose goroutines never end"},
+		{OWNER_C_HEAP, SITE_NATIVE, "The C heap",
+		 "malloc was not recorded: `record --native` finds the calls whose memory is "
+		 "never freed"},
+	};
+
+	for (size_t i = 0; i < sizeof(remedies) / sizeof(*remedies); i++)
+		if (remedies[i].owner == owner && keeps_growing(summary, owner) &&
+		    !was_recorded(model, process, remedies[i].kind))
+			return xasprintf("%s grew from %s to %s, and %s.", remedies[i].what,
+					 units_bytes((double)summary->first->owners[owner]).text,
+					 units_bytes((double)summary->last->owners[owner]).text,
+					 remedies[i].remedy);
+	return NULL;
+}

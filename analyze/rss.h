@@ -38,6 +38,11 @@ const char *rss_limit_kind(const struct model *model, uint32_t process,
 /* RSS in words: how much of it is the Go heap, and what the rest is. Owned by the caller. */
 char *rss_gap_text(const struct rss_point *point);
 
+/* What to record to learn who makes an owner's memory grow, which this recording does not tell;
+ * NULL: it does not grow, or the recording tells, or nothing would. Owned by the caller. */
+char *rss_remedy_text(const struct model *model, uint32_t process,
+		      const struct rss_summary *summary, enum memory_owner owner);
+
 /* ns from the end until the limit is reached, at the pace of growth; 0: not in sight. */
 uint64_t rss_limit_in(const struct rss_limit *limit);
 

@@ -210,12 +210,60 @@ static void test_mapping_frame(void **state)
 	model_free(&model);
 }
 
+/* What to record is said where it grows, steadily, and was not recorded. */
+static void test_remedies(void **state)
+{
+	struct rss_summary summary;
+	struct rss_point *points;
+	struct model model;
+	char *text;
+
+	(void)state;
+	points = set_up(&model, 10);
+	model.sites = xcalloc(1, sizeof(*model.sites));
+	model.sites[0] = (struct site){.kind = SITE_MAPPING, .births = 1};
+	model.n_sites = 1;
+	for (size_t i = 0; i < 10; i++) {
+		put(&points[i], OWNER_GO_HEAP, (20 + i) * MIB);
+		put(&points[i], OWNER_GO_STACKS, (3 + i) * MIB);
+		put(&points[i], OWNER_C_HEAP, i < 8 ? 5 * MIB : 14 * MIB); /* one step */
+		put(&points[i], OWNER_ANON, i * MIB);
+	}
+	assert_true(rss_summarise(&model, 0, &summary));
+	text = rss_remedy_text(&model, 0, &summary, OWNER_GO_STACKS);
+	assert_string_equal(text, "The stacks of goroutines grew from 3.00 MiB to 12.0 MiB, and "
+				  "goroutines were not recorded: `record --goroutines` finds the "
+				  "go statements whose goroutines never end.");
+	free(text);
+	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_C_HEAP));
+	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_GO_HEAP));
+	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_ANON));
+	/* They were recorded. */
+	model.sites[0].kind = SITE_GOROUTINE;
+	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_GO_STACKS));
+	/* The C heap grows all the time, but next to nothing of what RSS does. */
+	for (size_t i = 0; i < 10; i++) {
+		points[i].owners[OWNER_C_HEAP] = (5 + i) * MIB;
+		points[i].rss += 100 * i * MIB;
+	}
+	assert_true(rss_summarise(&model, 0, &summary));
+	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_C_HEAP));
+	for (size_t i = 0; i < 10; i++)
+		points[i].rss -= 100 * i * MIB;
+	assert_true(rss_summarise(&model, 0, &summary));
+	text = rss_remedy_text(&model, 0, &summary, OWNER_C_HEAP);
+	assert_non_null(strstr(text, "`record --native`"));
+	free(text);
+	model_free(&model);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_summary), cmocka_unit_test(test_start),
-		cmocka_unit_test(test_many),	cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_text),	cmocka_unit_test(test_mapping_frame),
+		cmocka_unit_test(test_summary),	 cmocka_unit_test(test_start),
+		cmocka_unit_test(test_many),	 cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_text),	 cmocka_unit_test(test_mapping_frame),
+		cmocka_unit_test(test_remedies),
 	};
 
 	return cmocka_run_group_tests_name("rss", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "analyze/goroutines.h"
 #include "analyze/judge.h"
+#include "analyze/judge_hints.h"
 #include "tests/unit/track_bench.h"
 
 #include "formats/goroutineprofile.h"
@@ -399,6 +400,7 @@ static void test_fold(void **state)
 {
 	struct bench bench;
 	const struct site *site;
+	char *hint;
 	size_t shown = 0;
 
 	(void)state;
@@ -436,6 +438,10 @@ static void test_fold(void **state)
 			shown++;
 			assert_int_equal(site->births, 27);
 			assert_int_equal(site->live, 27);
+			/* Goroutines were not recorded. */
+			hint = judge_hint(&bench.model, site);
+			assert_non_null(strstr(hint, "`record --goroutines`"));
+			free(hint);
 		} else if (site->kind == SITE_THREAD) {
 			shown++;
 			assert_int_equal(site->births, 13);
