@@ -19,12 +19,14 @@
 /* What the time since the last step weighs, in which the filling may have ended unseen. */
 #define BLIND_WEIGHT 2.0
 
-/* The level after point i. While an array is copied both are alive, until a mark or two later. */
+/* The level after point i. While an array is copied both are alive, until a mark or two later: of
+ * the last points it is not known whether they will fall back, so that they are taken together. */
 static double level(const struct judge_series *live, size_t i)
 {
-	double least = live->bytes[i];
+	size_t from = i + 3 <= live->n ? i : live->n - 3;
+	double least = live->bytes[from];
 
-	for (size_t k = i + 1; k < live->n && k <= i + 2; k++)
+	for (size_t k = from + 1; k <= from + 2; k++)
 		least = fmin(least, live->bytes[k]);
 	return fmax(0, least);
 }
@@ -62,6 +64,16 @@ static bool find_steps(const struct judge_series *live, struct steps *steps)
 	return true;
 }
 
+/* Whether at all points of the second half, where things are to be seen at all, two are alive: then
+ * they may be two, or one and the larger one that it is being copied to. */
+static bool may_be_copies(const struct judge_series *live)
+{
+	for (size_t i = live->n / 2; i < live->n; i++)
+		if (live->objects[i] < 1.5)
+			return false;
+	return true;
+}
+
 /*
  * What was filled from one replacement to another is known, and how full the last array is is not:
  * the growth of what is in it, and that of what it occupies, are both within the interval.
@@ -76,6 +88,8 @@ static void grow_by_steps(struct judge_evidence *ev, const struct steps *steps)
 		return;
 	ev->growth = filled / took;
 	ev->growth_low = fmin(filled / (took + cycle), occupied) * 0.9;
+	if (may_be_copies(&ev->live))
+		ev->growth_low /= 2;
 	ev->growth_high = fmax(filled / (took - cycle), occupied) * 1.1;
 }
 

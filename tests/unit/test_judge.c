@@ -386,6 +386,66 @@ static void test_limit_and_dumps(void **state)
 	sim_free(&sim);
 }
 
+/* An array that grew up to a size and is replaced by one of the same ever since; the recording ends
+ * while both are alive, which is no growth. */
+static void test_array_copied_at_the_end(void **state)
+{
+	static const struct {
+		double born, dies, size;
+	} arrays[] = {{1.1, 2.1, 1},	{2.1, 3.1, 2},	  {3.1, 4.1, 4},       {4.1, 6.1, 8},
+		      {6.1, 8.1, 16},	{8.1, 16.1, 32},  {16.1, 24.1, 32},    {24.1, 32.1, 32},
+		      {32.1, 40.1, 32}, {40.1, 48.1, 32}, {48.1, INFINITY, 32}};
+	struct model model;
+	struct sim sim = plain_sim(&model, 56);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
+		sim_sized(&sim, arrays[i].born, arrays[i].dies, arrays[i].size * 262144);
+	sim_sized(&sim, 54.1, INFINITY, 32 * 262144);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 1);
+	assert_false(called_leak(model.candidates[0].verdict));
+	model_free(&model);
+	sim_free(&sim);
+}
+
+/* An array whose growth makes the collector run: at each mark the full one and its copy are alive,
+ * and what is in it must lie within the interval all the same. */
+static void test_array_copied_at_each_mark(void **state)
+{
+	const double first = 1 << 20, rate = 1 << 19, factor = 1.25;
+	struct model model;
+	struct sim sim = sim_new(1, 8, false);
+	double full = 0, size = first;
+
+	(void)state;
+	sim.span = 60;
+	sim.tail_swept = true;
+	for (size_t i = 0; i < 8; i++) {
+		double mark = first / rate * pow(factor, 2 * (double)i + 1);
+
+		sim.mark_start[i] = mark + 0.01;
+		sim.end[i] = mark + 0.1;
+	}
+	sim_model(&sim, &model);
+	sim_begin_site(&sim, &model);
+	for (; full < sim.span; size *= factor) {
+		double born = full;
+
+		full = size / rate;
+		sim_sized(&sim, born, full + 0.05, size);
+	}
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 1);
+	assert_true(called_leak(model.candidates[0].verdict));
+	assert_true(model.candidates[0].growth_low <= rate * 3600);
+	assert_true(model.candidates[0].growth_high >= rate * 3600);
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* A table of so many places, filled at the start by one site; then another replaces what is in
  * them, any one at a time, in the mean each once in the recording. One size for all. */
 static void fill_replaced(struct sim *sim, struct model *model, bool loses)
@@ -566,11 +626,18 @@ static void test_degenerate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_leak_is_first),
-		cmocka_unit_test(test_merged_epochs), cmocka_unit_test(test_few_cycles),
-		cmocka_unit_test(test_replaced),      cmocka_unit_test(test_first_moment),
-		cmocka_unit_test(test_evidence_line), cmocka_unit_test(test_limit_and_dumps),
-		cmocka_unit_test(test_advice),	      cmocka_unit_test(test_deterministic),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_leak_is_first),
+		cmocka_unit_test(test_merged_epochs),
+		cmocka_unit_test(test_few_cycles),
+		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_first_moment),
+		cmocka_unit_test(test_evidence_line),
+		cmocka_unit_test(test_array_copied_at_the_end),
+		cmocka_unit_test(test_array_copied_at_each_mark),
+		cmocka_unit_test(test_limit_and_dumps),
+		cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_degenerate),
 	};
 
