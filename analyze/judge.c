@@ -63,6 +63,12 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
 /* Even odds where half of the time is dark. */
 #define TAIL_WEIGHT 4
 
+/* Of a rise at an even pace, the part that falls into the last half, and the last quarter, of the
+ * time; a little less, for a pace that slows down. And the odds from which it is taken to go on. */
+#define RISING_HALF    0.4
+#define RISING_QUARTER 0.2
+#define STILL_RISING   3
+
 /* The odds that the growth has ended: by when the survivors were born, and where that tells nothing
  * by the live objects alone. */
 static double ended_odds(const struct judge_evidence *ev)
@@ -120,10 +126,49 @@ static bool came_down(const struct judge_evidence *ev)
 	return ev->peak - ev->last >= 0.5 * range && ev->drop_z > 3;
 }
 
+/* The odds that it rose by as much as expected over that it did not rise. */
+static double rise_odds(double net, double error, double expected)
+{
+	if (error <= 0)
+		return 1;
+	return exp(fmin(600, expected * (2 * net - expected) / (2 * error * error)));
+}
+
+/*
+ * The odds that what rose has not levelled off, though the old go: that over the last half it rose
+ * on at its pace, as a queue does whose consumer is too slow, over that it rose no more. Where it
+ * has come to rest in that half, the last quarter tells.
+ */
+static double rising_odds(const struct judge_evidence *ev, double rise)
+{
+	double half = rise_odds(ev->half_rise, ev->half_error, RISING_HALF * rise);
+	double quarter = rise_odds(ev->quarter_rise, ev->quarter_error, RISING_QUARTER * rise);
+
+	return quarter < 1 ? fmin(half, quarter) : half;
+}
+
 /* The runtime's own mappings are judged by what lies in them. */
 static bool follows_heap(const struct site *site)
 {
 	return site->of_runtime && site->kind == SITE_MAPPING;
+}
+
+/* What rose, and has not come down: it levelled off as its old go, or grows no more, or does. */
+static void classify_risen(const struct judge_evidence *ev, struct candidate *candidate,
+			   double ended, double rise)
+{
+	bool freed = ev->all_kept < 0.5;
+	double rising = rising_odds(ev, rise);
+	double over = fmax(ended / (1 + ended), -expm1(-ev->settled));
+
+	if (freed)
+		over = (1 - ev->all_kept / (1 + ended)) / (1 + rising);
+	candidate->verdict = freed ? VERDICT_CACHE : VERDICT_RAMP_UP;
+	candidate->confidence = over;
+	if (freed ? rising > STILL_RISING : over < 0.6) {
+		candidate->verdict = VERDICT_GROWING;
+		candidate->confidence = 1 - over;
+	}
 }
 
 /* What a site that is no leak is. Sets the verdict and how sure it is. */
@@ -154,15 +199,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 		candidate->confidence = 1 - ev->regrowth_p;
 	} else if (ev->reached > 0.1 && rise >= (double)options->min_survivors &&
 		   rise > 3 * sqrt(ev->jitter) && ev->fall < 0.5 * rise) {
-		bool freed = ev->all_kept < 0.5;
-		double over = fmax(ended / (1 + ended), -expm1(-ev->settled));
-
-		candidate->verdict = freed ? VERDICT_CACHE : VERDICT_RAMP_UP;
-		candidate->confidence = freed ? 1 - ev->all_kept / (1 + ended) : over;
-		if (!freed && over < 0.6) {
-			candidate->verdict = VERDICT_GROWING;
-			candidate->confidence = 1 - over;
-		}
+		classify_risen(ev, candidate, ended, rise);
 	} else {
 		candidate->verdict = VERDICT_STEADY;
 		candidate->confidence =

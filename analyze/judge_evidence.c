@@ -287,6 +287,8 @@ static void weigh_shape(struct judge_evidence *ev)
 	half = judge_point_at(ev, 0.5);
 	ev->half_rise = judge_net_rise(ev, half, &error);
 	ev->half_error = sqrt(error);
+	ev->quarter_rise = judge_net_rise(ev, judge_point_at(ev, 0.75), &error);
+	ev->quarter_error = sqrt(error);
 	ev->drift = judge_net_rise(ev, judge_point_at(ev, 0.1), &error);
 	ev->drift_error = sqrt(error);
 	ev->generations = ev->site->generations[live->n - 1 + lag];

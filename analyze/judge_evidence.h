@@ -95,8 +95,9 @@ struct judge_evidence {
 	bool kept;
 	/* The shape of the live objects: lowest, greatest, end, the greatest fall, the share
 	 * of the time after which nine tenths of the end were reached for good, the rise over the
-	 * last half and its standard error. */
-	double lowest, peak, last, fall, reached, half_rise, half_error;
+	 * last half, and the last quarter, and their standard errors. */
+	double lowest, peak, last, fall, reached;
+	double half_rise, half_error, quarter_rise, quarter_error;
 	/* By how much the objects rose after the first tenth of the time, and its standard error;
 	 * of such growth, the share that took the place of what went at other sites. */
 	double drift, drift_error, replaced;

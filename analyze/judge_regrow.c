@@ -19,16 +19,30 @@
 /* What the time since the last step weighs, in which the filling may have ended unseen. */
 #define BLIND_WEIGHT 2.0
 
-/* The level after point i. While an array is copied both are alive, until a mark or two later: of
- * the last points it is not known whether they will fall back, so that they are taken together. */
-static double level(const struct judge_series *live, size_t i)
+static double least_bytes(const struct judge_series *live, size_t from, size_t to)
 {
-	size_t from = i + 3 <= live->n ? i : live->n - 3;
 	double least = live->bytes[from];
 
-	for (size_t k = from + 1; k <= from + 2; k++)
-		least = fmin(least, live->bytes[k]);
-	return fmax(0, least);
+	for (size_t i = from + 1; i < to; i++)
+		least = fmin(least, live->bytes[i]);
+	return least;
+}
+
+/*
+ * The level after point i. While an array is copied both are alive, until a mark or two later: the
+ * last points may fall back yet. What is left then is what was there in any of the last three; or
+ * of an array and its copy the copy, which is at least half.
+ */
+static double level(const struct judge_series *live, size_t i)
+{
+	double now;
+
+	if (i + 3 <= live->n)
+		return fmax(0, least_bytes(live, i, i + 3));
+	now = least_bytes(live, i, live->n);
+	if (live->objects[live->n - 1] > 1.5 || live->objects[i] > 1.5)
+		now = fmax(now / 2, least_bytes(live, live->n - 3, live->n));
+	return fmax(0, now);
 }
 
 /* The last steps, newest first, and their count. */

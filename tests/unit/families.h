@@ -411,6 +411,44 @@ static inline double family_changing_leak(struct sim *sim)
 	return NAN; /* of the whole, or of late: either is right */
 }
 
+/* A queue without a limit whose consumer is slower than what comes in: the old do go, and there are
+ * ever more of them. */
+static inline double family_backlog(struct sim *sim)
+{
+	double expected = sim_log_between(sim, 60, 3000), rate = expected / sim->span;
+	double consumed = random_between(&sim->random, 0.5, 0.85);
+	double time = sim->attached ? -sim->span : 0;
+	size_t most = (size_t)(4 * expected) + 100, n = 0;
+	double *births = xcalloc(most, sizeof(double));
+
+	while (n < most && (time += random_exponential(&sim->random, 1 / rate)) < sim->span)
+		births[n++] = time;
+	for (size_t i = 0; i < n; i++) {
+		size_t last = (size_t)((double)i / consumed) + 1;
+
+		sim_object(sim, births[i], last < n ? births[last] : INFINITY);
+	}
+	free(births);
+	return (1 - consumed) * rate * sim->mean_weight;
+}
+
+/* Of what is kept for a while, a part is never let go. */
+static inline double family_half_freed(struct sim *sim)
+{
+	double expected = sim_log_between(sim, 60, 3000), kept = 0;
+	double life = random_between(&sim->random, 0.08, 0.3) * sim->span;
+	double share = random_between(&sim->random, 0.3, 0.7);
+	double time = sim->attached ? -2 * life : 0;
+
+	while ((time += random_exponential(&sim->random, sim->span / expected)) < sim->span) {
+		bool leaks = random_uniform(&sim->random) < share;
+
+		kept += leaks && time > 0;
+		sim_object(sim, time, leaks ? INFINITY : time + life);
+	}
+	return kept / sim->span * sim->mean_weight;
+}
+
 struct sim_kind {
 	const char *name;
 	sim_family fill;
@@ -447,6 +485,8 @@ static const struct sim_kind sim_kinds[] = {
 	{"long sessions", family_long_sessions, false, false},
 	{"late cache", family_late_cache, false, true},
 	{"late ramp", family_late_ramp, false, true},
+	{"backlog", family_backlog, true, true},
+	{"half freed", family_half_freed, true, true},
 };
 
 #define SIM_KINDS (sizeof(sim_kinds) / sizeof(sim_kinds[0]))

@@ -386,6 +386,31 @@ static void test_limit_and_dumps(void **state)
 	sim_free(&sim);
 }
 
+/* A queue that grows, and a cache that is full: of both the old go, and one has levelled off. */
+static void test_backlog(void **state)
+{
+	size_t runs = 0, growing = 0, misled = 0, backlog = 0;
+
+	(void)state;
+	while (sim_kinds[backlog].fill != family_backlog)
+		backlog++;
+	for (size_t seed = 0; seed < seeds(); seed++) {
+		struct trial trial;
+
+		trial_run(&trial, backlog, seed, 20, 400);
+		runs++;
+		growing += trial.candidate && (called_leak(trial.candidate->verdict) ||
+					       trial.candidate->verdict == VERDICT_GROWING);
+		misled += trial.candidate && trial.candidate->verdict == VERDICT_CACHE &&
+			  trial.candidate->confidence >= 0.9;
+		trial_free(&trial);
+	}
+	print_message("backlogs: %zu of %zu said to grow, %zu surely to have levelled off\n",
+		      growing, runs, misled);
+	assert_true((double)growing >= at_least(0.9, (double)runs));
+	assert_true((double)misled <= at_most(0.01, (double)runs));
+}
+
 /* An array that grew up to a size and is replaced by one of the same ever since; the recording ends
  * while both are alive, which is no growth. */
 static void test_array_copied_at_the_end(void **state)
@@ -633,6 +658,7 @@ int main(void)
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_first_moment),
 		cmocka_unit_test(test_evidence_line),
+		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_array_copied_at_the_end),
 		cmocka_unit_test(test_array_copied_at_each_mark),
 		cmocka_unit_test(test_limit_and_dumps),
