@@ -1,4 +1,6 @@
-# The table of the corpus, from the results of all runs (corpus.jq), and its summary.
+# The tables of the corpus, from the results of all runs (corpus.jq): each run; what is not as it
+# should be; confidence against truth; and what is demanded, by version. The last line says whether
+# all of that is met. $runs is the number of programs.
 
 def pad($n): tostring | . + (if length < $n then " " * ($n - length) else "" end);
 def left($n): tostring | (if length < $n then " " * ($n - length) else "" end) + .;
@@ -10,61 +12,80 @@ def round2: . * 100 | round / 100;
 # Whether the kind of leak was recorded at all: of goroutines, the heap tells too.
 def seen: .kind as $kind | if $kind == "native" or $kind == "mapping"
 	then (.recorded | any(. != "go-heap" and . != "heap")) else true end;
+def is_leak: .truth == "leak" and seen;
+def called: .verdict == "leak" or .verdict == "likely-leak";
+def wrong_text: [.wrong[] | .function + ": " + .verdict + " " + (.confidence | round2 | tostring)] | join(", ");
 
 def leak_row: [
-	(.version | pad(5)), (.name | pad(20)), (.kind | pad(10)),
-	(if seen then yes(.first) else "not recorded" end | pad(13)),
-	((.verdict // "-") | pad(19)), ((.confidence // 0 | round2) | left(5)),
-	((.survivors // 0) | left(6)), (.cycles | left(6)),
-	(if .rate then .rate | mib else "-" end | left(7)),
-	(if .rank then (.low | mib) + " to " + (.high | mib) else "-" end | left(18)),
-	("  " + yes(.within) | pad(6)),
-	(if (.wrong | length) > 0 then "wrong: " + ([.wrong[] | .function] | join(", "))
-	 elif (.first | not) and seen then "first: " + (.top.function // "nothing") + ", " + (.top.verdict // "")
-	 else "" end)
+	(.version | pad(5)), (.name | pad(19)), (.kind | pad(10)),
+	(if seen then yes(.first) else "not recorded" end | pad(12)),
+	((.verdict // "-") | pad(19)), ((.confidence // 0 | round2) | left(10)),
+	((.survivors // 0) | left(9)), (.cycles | left(9)),
+	(if .rate then .rate | mib else "-" end | left(7)), " ",
+	(if .rank then (.low | mib) + " to " + (.high | mib) else "-" end | pad(16)),
+	yes(.within)
 ] | join(" ");
 
 def innocent_row: [
-	(.version | pad(5)), (.name | pad(20)),
-	(yes((.wrong | length) == 0) | pad(13)),
-	((.top.verdict // "-") | pad(19)), (.cycles | left(6)),
-	"  ", ([.wrong[] | .function + ": " + .verdict + " " + (.confidence | round2 | tostring)] | join(", "))
+	(.version | pad(5)), (.name | pad(19)), (yes((.wrong | length) == 0) | pad(12)),
+	((.top.verdict // "-") | pad(19)), ((.top.confidence // 0 | round2) | left(10)), (.cycles | left(9))
 ] | join(" ");
 
-def summary($version):
-	map(select($version == null or .version == $version)) as $all
-	| ($all | map(select(.truth == "leak" and seen))) as $leaks
-	| ($all | map(select(.truth == "innocent"))) as $innocents
-	| ($leaks | map(select(.within != null))) as $rates
-	| ($leaks | map(select(.first)) | length) as $first
-	| ($leaks | map(select(.verdict == "leak" or .verdict == "likely-leak")) | length) as $called
-	| ($innocents | map(select((.wrong | length) > 0)) | length) as $bad
-	| ($leaks | map(select((.wrong | length) > 0)) | length) as $beside
-	| ($rates | map(select(.within)) | length) as $within
-	| [
-		(($version // "all") | pad(5)),
-		"first: \($first) of \($leaks | length) (\(percent($first; $leaks | length)));",
-		"called a leak: \($called) (\(percent($called; $leaks | length)));",
-		"innocents called one: \($bad) of \($innocents | length);",
-		"innocent sites beside a leak: \($beside);",
-		"rate within: \($within) of \($rates | length) (\(percent($within; $rates | length)))"
-	] | join(" ");
+# One line for each thing that is wrong with a run.
+def complaints: "  Go " + .version + ", " + .name + ": " + (
+	(if is_leak and (.first | not) then
+		"the first is " + (.top.function // "nothing") + " (" + (.top.verdict // "-") + ")" else empty end),
+	(if is_leak and (called | not) then
+		"not called a leak but " + (.verdict // "nothing") + ": " + (.evidence // "no sample of it") else empty end),
+	(if (.wrong | length) > 0 then "called a leak and none: " + wrong_text else empty end),
+	(if is_leak and .within == false then
+		"grew by \(.rate | mib) MiB/s, not \(.low | mib) to \(.high | mib)" else empty end));
 
+# Of pairs [confidence, right, called] those in a bin of a tenth.
+def bin($bin): map(select((.[0] * 10 | floor | if . > 9 then 9 else . end) == $bin));
+def mean: if length == 0 then 0 else add / length end;
 def calibration($name; $rows):
 	range(0; 10) as $bin
-	| [$rows[] | select((.[0] * 10 | floor | if . > 9 then 9 else . end) == $bin)] as $in
+	| ($rows | bin($bin)) as $in
 	| select(($in | length) > 0)
-	| "\($name | pad(12)) \($bin / 10) to \(($bin + 1) / 10): \($in | length | left(5)), right \(percent([$in[] | select(.[1])] | length; $in | length))";
+	| "  \($name | pad(9)) \($bin / 10 | pad(3)) to \(($bin + 1) / 10 | pad(3)) \($in | length | left(6))"
+	  + " \($in | map(.[0]) | mean | round2 | left(6)) \(percent([$in[] | select(.[1])] | length; $in | length) | left(9))";
+
+# What is demanded, each as a row: name, text for the runs of a version, target, whether it is met.
+def demands($runs): [
+	{name: "programs judged", target: "all", met: (length == $runs), text: "\(length) of \($runs)"},
+	(map(select(is_leak)) as $leaks | ($leaks | map(select(.first)) | length) as $n | {
+		name: "true site first", target: ">= 95 %", met: ($n >= 0.95 * ($leaks | length)),
+		text: "\($n) of \($leaks | length), \(percent($n; $leaks | length))"}),
+	(map(select(.truth == "innocent")) as $all | ($all | map(select((.wrong | length) > 0)) | length) as $n | {
+		name: "innocents called a leak", target: "0", met: ($n == 0), text: "\($n) of \($all | length)"}),
+	(map(select(is_leak and .within != null)) as $rates | ($rates | map(select(.within)) | length) as $n | {
+		name: "growth within interval", target: ">= 90 %", met: ($n >= 0.9 * ($rates | length)),
+		text: "\($n) of \($rates | length), \(percent($n; $rates | length))"}),
+	(map(select(is_leak)) as $leaks | ($leaks | map(select(called)) | length) as $n | {
+		name: "leaks called one", target: "", met: true,
+		text: "\($n) of \($leaks | length), \(percent($n; $leaks | length))"}),
+	(map(select(.truth == "leak") | select((.wrong | length) > 0)) | {
+		name: "  and an innocent beside", target: "", met: true, text: "\(length)"}),
+	([.[].judged[] | select(.[2])] as $judged | {
+		name: "confidence of leaks", target: "", met: true,
+		text: "\($judged | map(.[0]) | mean | round2), right \($judged | map(if .[1] then 1 else 0 end) | mean | round2)"})];
 
 . as $all
-| "Leaks: GO PROGRAM KIND FIRST VERDICT CONFIDENCE SURVIVORS CYCLES MiB/s INTERVAL WITHIN",
+| (map(.version) | unique | sort_by(split(".") | map(tonumber))) as $versions
+| ([$versions[] as $v | [$all[] | select(.version == $v)] | demands($runs)]
+   + [$all | demands($runs * ($versions | length))]) as $columns
+| "Leaks", "GO    PROGRAM             KIND       FIRST        VERDICT             CONFIDENCE SURVIVORS GC-CYCLES   MiB/s  INTERVAL         WITHIN",
   (.[] | select(.truth == "leak") | leak_row),
-  "", "Innocents: GO PROGRAM RIGHT VERDICT-OF-THE-FIRST CYCLES",
+  "", "Innocents", "GO    PROGRAM             NONE-CALLED  FIRST-IN-THE-LIST   CONFIDENCE GC-CYCLES",
   (.[] | select(.truth == "innocent") | innocent_row),
-  "", "Confidence against the share that is right",
+  "", "Not as it should be:", ([.[] | complaints] | if length == 0 then "  nothing" else .[] end),
+  "", "Confidence against the share that is right, all versions:",
+  "            CONFIDENCE   SITES   MEAN     RIGHT",
   calibration("leaks"; [.[].judged[] | select(.[2])]),
-  calibration("all"; [.[].judged[]]),
-  "",
-  ((map(.version) | unique)[] as $version | $all | summary($version)),
-  ($all | summary(null)),
-  "targets: first in >= 95 % of the leaks; no innocent called a leak; rate within in >= 90 %; confidence as the share that is right"
+  calibration("others"; [.[].judged[] | select(.[2] | not)]),
+  "", ([("" | pad(25)), ($versions[] | "Go " + . | pad(20)), ("all" | pad(20)), "target"] | join(" ")),
+  (range(0; $columns[0] | length) as $row
+   | [($columns[0][$row].name | pad(25)), ($columns[] | .[$row] | (if .met then .text else .text + " NO" end) | pad(20)),
+      $columns[0][$row].target] | join(" ")),
+  (if [$columns[][] | .met] | all then "all targets are met" else "NOT all targets are met" end)

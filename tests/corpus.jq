@@ -20,13 +20,17 @@ truth as $truth
 | ($truth.truth == "leak") as $leak
 | [.candidates[] | . + {
 	at: exactly($sites),
-	true: ($leak and (exactly($sites) or begins($also))),
+	# A thread that is kept is the leak, whoever starts it.
+	true: ($leak and (exactly($sites) or begins($also) or
+		(.kind == "thread" and $truth.kind == "thread"))),
 	called: (.verdict == "leak" or .verdict == "likely-leak")}] as $all
 | ([$all[] | select(.at)][0]) as $found
+# Of each function that leaks, the first; what else it makes may be garbage.
+| ([$sites[] as $s | [$all[] | select(.at and exactly([$s])) | .rank][0]]) as $leaking
 | ($found.site.function) as $function
 # What C allocates is named after its caller, where its own name is not known.
 | ([$run[0].leaks[] | select(.function == $function or ($found.kind == $truth.kind and
-	$truth.kind != "heap"))][0]) as $rate
+	($truth.kind == "native" or $truth.kind == "mapping")))][0]) as $rate
 | {
 	version: $version, name: $name, truth: $truth.truth, kind: ($truth.kind // "heap"),
 	recorded: ([.candidates[].kind] | unique),
@@ -43,7 +47,8 @@ truth as $truth
 	wrong: [$all[] | select(.called and (.true | not)) |
 		{function: .site.function, verdict, confidence, evidence}],
 	# What only belongs to a leak may be garbage of its making.
-	judged: [$all[] | select(.verdict != "too-little-evidence" and (.at or .called or (.true | not))) | [
+	judged: [$all[] | select(.verdict != "too-little-evidence" and
+			(.called or (.true | not) or (.rank as $r | $leaking | index($r)))) | [
 		.confidence,
 		(if .called then .true elif .true then .verdict == "growing" else true end),
 		.called]],

@@ -71,7 +71,7 @@ var programs = map[string]program{
 	}},
 	"cgo-malloc": {"leak_buffer", 4104, 500, func(int) { C.leak_buffer(4096) }},
 	"cpp-new":    {"leak_shape", 520, 4000, func(int) { C.leak_shape() }},
-	"cpp-vector": {"leak_point", 0, 4000, func(int) { C.leak_point() }},
+	"cpp-vector": {"leak_point", 512, 4000, func(int) { C.leak_point() }},
 	"c-mmap":     {"leak_mapping", 128 << 10, 16, func(int) { C.leak_mapping(128 << 10) }},
 	"cgo-handle": {"main.registerCallback", 1024, 1500, func(int) { registerCallback() }},
 	"cgo-churn":  {"", 0, 4000, func(n int) { C.borrow(C.size_t(1000 + n%5000)) }},
