@@ -16,6 +16,11 @@
 #define FALL 0.45
 /* The alive must be so much larger than what was born here on average. */
 #define LARGER 1.3
+/* All arrays together that lead to one of a size come to no more than so many times that size: five
+ * where each is a quarter larger than the last, as Go grows slices, and some for what chance does
+ * to samples. Where there are more, whole series of them came and went between two GC cycles, and
+ * the levels that the cycles met rise by chance, or by a beat. */
+#define SERIES 6
 /* What the time since the last step weighs, in which the filling may have ended unseen. */
 #define BLIND_WEIGHT 2.0
 
@@ -111,7 +116,7 @@ void judge_regrowth(struct judge_evidence *ev)
 {
 	const struct judge_series *live = &ev->live;
 	const struct site *site = ev->site;
-	double rate, next, quiet, late, p = 1;
+	double rate, next, quiet, late, made = 0, p = 1;
 	struct steps steps;
 
 	if (live->n < 4 || ev->alive_objects < 1 || 3 * ev->alive_objects > ev->born_seen ||
@@ -119,6 +124,10 @@ void judge_regrowth(struct judge_evidence *ev)
 		    LARGER * site->est_births_bytes / (double)site->births)
 		return;
 	if (!find_steps(live, &steps) || steps.n < 3)
+		return;
+	for (size_t i = 0; i < live->n; i++)
+		made += ev->born[i].est_bytes;
+	if (made > SERIES * steps.level[0])
 		return;
 	/* Filled at the rate of the last two steps, when is the present one full? */
 	rate = (steps.level[1] - steps.level[3]) / (steps.time[0] - steps.time[2]);

@@ -1,0 +1,129 @@
+#include "analyze/judge.h"
+
+#include "tests/unit/trial.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+/* Few cycles: no verdict below four; a plain leak is seen soon after, and no innocent with it. */
+static void test_few_cycles(void **state)
+{
+	static const double few[] = {4, 8, 20};
+
+	(void)state;
+	for (size_t range = 0; range < 2; range++) {
+		size_t found = 0, runs = 0, wrong = 0, innocents = 0;
+
+		for (size_t kind = 0; kind < SIM_KINDS; kind++) {
+			for (size_t seed = 0; seed < seeds() / 3; seed++) {
+				struct trial trial;
+
+				trial_run(&trial, kind, seed, 2, 3.99);
+				if (trial.candidate)
+					assert_int_equal(trial.candidate->verdict,
+							 VERDICT_TOO_LITTLE);
+				trial_free(&trial);
+				trial_run(&trial, kind, seed, few[range], few[range + 1]);
+				if (trial.candidate && kind == 0) {
+					runs++;
+					found += called_leak(trial.candidate->verdict);
+				} else if (trial.candidate && !sim_kinds[kind].leak &&
+					   !sim_kinds[kind].hard) {
+					innocents++;
+					wrong += called_leak(trial.candidate->verdict);
+				}
+				trial_free(&trial);
+			}
+		}
+		print_message("%.0f to %.0f cycles: %zu of %zu fast leaks found, %zu of %zu "
+			      "innocents called one\n",
+			      few[range], few[range + 1], found, runs, wrong, innocents);
+		assert_true((double)found >= at_least(range ? 0.9 : 0.5, (double)runs));
+		assert_true((double)wrong <= at_most(0.01, (double)innocents));
+	}
+}
+
+/* A site of few samples: 8 to 14 of them are born, evenly in time, from the start until a share of
+ * the recording. Those of a leak stay; of others each goes after so many cycles. */
+static bool few_called(size_t seed, double until, double life_cycles)
+{
+	struct sim sim = sim_new(seed + 31000000, 20 + seed * 37 % 380, false);
+	size_t n = 8 + seed % 7;
+	struct model model;
+	bool called;
+
+	sim_model(&sim, &model);
+	sim_begin_site(&sim, &model);
+	for (size_t i = 0; i < n; i++) {
+		double birth = until * sim.span * random_uniform(&sim.random);
+
+		sim_object(&sim, birth, birth + sim_lifetime(&sim, life_cycles));
+	}
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	called = model.n_candidates && called_leak(model.candidates[0].verdict);
+	model_free(&model);
+	sim_free(&sim);
+	return called;
+}
+
+/* A handful that is born to the end and stays is a leak in most cases; one that comes to an end, or
+ * of which some go, hardly ever is called one. */
+static void test_few_survivors(void **state)
+{
+	size_t n = seeds(), found = 0, ended = 0, short_lived = 0;
+
+	(void)state;
+	for (size_t seed = 0; seed < n; seed++) {
+		found += few_called(seed, 1, INFINITY);
+		ended += few_called(seed, 0.3 + 0.4 * (double)(seed % 10) / 10, INFINITY);
+		short_lived += few_called(seed, 1, 6);
+	}
+	print_message("8 to 14 samples: leaks found %zu of %zu; innocents called one: what has "
+		      "ended %zu, what lives for some cycles %zu\n",
+		      found, n, ended, short_lived);
+	assert_true((double)found >= at_least(0.85, (double)n));
+	assert_true((double)ended <= at_most(0.01, (double)n));
+	assert_true((double)short_lived <= at_most(0.01, (double)n));
+}
+
+/* Arrays that are gathered and given up about once in a GC cycle: the levels that the cycles meet
+ * rise by chance, yet nothing grows. */
+static void test_beat(void **state)
+{
+	size_t kind = 0, called = 0, growing = 0, n = seeds();
+
+	(void)state;
+	for (size_t seed = 0; seed < n; seed++) {
+		struct trial trial;
+
+		for (kind = 0; sim_kinds[kind].fill != family_array_batches; kind++)
+			;
+		trial_run(&trial, kind, seed, 8, 20);
+		called += trial.candidate && called_leak(trial.candidate->verdict);
+		trial_free(&trial);
+		for (kind = 0; sim_kinds[kind].fill != family_growing_array; kind++)
+			;
+		trial_run(&trial, kind, seed, 20, 400);
+		growing += trial.candidate && called_leak(trial.candidate->verdict);
+		trial_free(&trial);
+	}
+	print_message("arrays in batches called a leak: %zu of %zu; growing ones: %zu\n", called, n,
+		      growing);
+	assert_true((double)called <= at_most(0.02, (double)n));
+	assert_true((double)growing >= at_least(0.95, (double)n));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_few_cycles),
+		cmocka_unit_test(test_few_survivors),
+		cmocka_unit_test(test_beat),
+	};
+
+	return cmocka_run_group_tests_name("judge on little", tests, NULL, NULL);
+}
