@@ -15,7 +15,7 @@ struct judge_options {
 	uint64_t min_survivors;	  /* sampled survivors below which nothing is; 0: 5 */
 	uint64_t memory_limit;	  /* bytes: say when the growth reaches it; 0: not known */
 	double leak_confidence;	  /* from which a leak is called one; 0: 0.9 */
-	double likely_confidence; /* from which it is called likely; 0: 0.5 */
+	double likely_confidence; /* from which it is called likely; 0: 0.8 */
 };
 
 /* Fills model->candidates anew. The same model gives the same judgement. */

@@ -332,8 +332,9 @@ void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
 	judge_cut_warm_up(ev);
 	judge_continuing(ev);
 	/* An eighth: what a real leak loses at most, where a cache that has just begun to evict
-	 * loses more. */
-	ev->not_freed = stats_beta_cdf(0.12, ev->died_old + 1, ev->survivors + 1);
+	 * loses more. Of most sites either nearly all that is old goes, or nearly none: so
+	 * Jeffreys's prior of a share (1946, Proc. R. Soc. A 186), which leans to both ends. */
+	ev->not_freed = stats_beta_cdf(0.12, ev->died_old + 0.5, ev->survivors + 0.5);
 	ev->all_kept = stats_beta_cdf(0.12, ev->died_old + 1,
 				      judge_sum_objects(ev->alive, 0, ev->old_end) + 1);
 	ev->p_value = stats_binomial_tail(ev->survivors / ev->clumping,

@@ -431,7 +431,9 @@ static void growth_of_kept(struct judge_evidence *ev)
 	double lost = 0, lost_error = 0;
 
 	stats_poisson_interval(count, 1.96, &low, &high);
-	low = rate - fmax(rate * (1 - low / count), blocks);
+	/* What is kept is no negative number: downwards the blocks' error is one of the logarithm.
+	 */
+	low = fmin(rate * low / count, rate * exp(-blocks / rate));
 	high = rate + fmax(rate * (high / count - 1), blocks);
 	if (ev->died_unseen > 0 && ev->unseen_window > 0) {
 		lost = ev->unseen_bytes / ev->unseen_window;
