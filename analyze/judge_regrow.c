@@ -125,7 +125,7 @@ void judge_regrowth(struct judge_evidence *ev)
 		return;
 	if (!find_steps(live, &steps) || steps.n < 3)
 		return;
-	for (size_t i = 0; i < live->n; i++)
+	for (size_t i = 0; i < live->n && live->time[i] <= steps.time[0]; i++)
 		made += ev->born[i].est_bytes;
 	if (made > SERIES * steps.level[0])
 		return;

@@ -113,7 +113,7 @@ static void test_beat(void **state)
 	}
 	print_message("arrays in batches called a leak: %zu of %zu; growing ones: %zu\n", called, n,
 		      growing);
-	assert_true((double)called <= at_most(0.02, (double)n));
+	assert_true((double)called <= at_most(0.01, (double)n));
 	assert_true((double)growing >= at_least(0.95, (double)n));
 }
 
