@@ -232,7 +232,7 @@ static void collect(struct heap *heap)
 static void read_spans(struct heap *heap, uint64_t one_of)
 {
 	struct note_span entries[NOTE_SPANS_MAX_ENTRIES];
-	struct event event = {.kind = EVENT_NOTE, .time = ++heap->time, .pid = PID};
+	struct event event = {.kind = EVENT_NOTE, .time = heap->time += 30000000, .pid = PID};
 
 	for (size_t i = 0; i < heap->n;) {
 		size_t n = 0;
