@@ -14,6 +14,9 @@
 /* A level below this share of the highest is a fall: the array was given up. (In an epoch of two
  * cycles half of an array's death may be counted before its successor's birth.) */
 #define FALL 0.45
+/* And so, with more certainty, where two points in a row are below this share: what is only
+ * appended to is never copied to a smaller one; a window that slides is. */
+#define SHRINK 0.95
 /* The alive must be so much larger than what was born here on average. */
 #define LARGER 1.3
 /* All arrays together that lead to one of a size come to no more than so many times that size: five
@@ -50,24 +53,42 @@ static double level(const struct judge_series *live, size_t i)
 	return fmax(0, now);
 }
 
+static bool has_shrunk(const struct judge_series *live, size_t i, double highest)
+{
+	return i + 2 <= live->n && fmax(live->bytes[i], live->bytes[i + 1]) < SHRINK * highest;
+}
+
 /* The last steps, newest first, and their count. */
 struct steps {
 	size_t n;
 	double time[3], level[4]; /* level[i + 1] was there until time[i] */
 	double first_level;	  /* of the first step, which was there until */
 	double second_time;
+	double idle; /* arrays as large as these that were born where no step is near */
 };
 
-static bool find_steps(const struct judge_series *live, struct steps *steps)
+static bool find_steps(const struct judge_evidence *ev, struct steps *steps)
 {
+	const struct judge_series *live = &ev->live;
+	double pending[2] = {0}; /* of the last points: a step may follow yet */
+	size_t since = 0;
+
 	*steps = (struct steps){0};
 	for (size_t i = 0; i < live->n; i++) {
 		double now = level(live, i);
 
-		if (now < FALL * steps->level[0])
+		if (now < FALL * steps->level[0] || has_shrunk(live, i, steps->level[0]))
 			return false;
-		if (now <= STEP * steps->level[0])
+		if (now <= STEP * steps->level[0]) {
+			if (steps->n && ++since > 2) {
+				steps->idle += pending[0];
+				pending[0] = pending[1];
+				pending[1] = ev->born[i].est_bytes / steps->level[0];
+			}
 			continue;
+		}
+		since = 0;
+		pending[0] = pending[1] = 0;
 		for (size_t k = 3; k > 0; k--)
 			steps->level[k] = steps->level[k - 1];
 		for (size_t k = 2; k > 0; k--)
@@ -123,7 +144,7 @@ void judge_regrowth(struct judge_evidence *ev)
 	    ev->alive_bytes / ev->alive_objects <
 		    LARGER * site->est_births_bytes / (double)site->births)
 		return;
-	if (!find_steps(live, &steps) || steps.n < 3)
+	if (!find_steps(ev, &steps) || steps.n < 3 || 2 * steps.idle > (double)steps.n)
 		return;
 	for (size_t i = 0; i < live->n && live->time[i] <= steps.time[0]; i++)
 		made += ev->born[i].est_bytes;

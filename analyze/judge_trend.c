@@ -195,7 +195,7 @@ void judge_cut_warm_up(struct judge_evidence *ev)
 }
 
 /*
- * Where every birth is recorded, and not a sample, there are thousands, and a pace that is a fifth
+ * Where every birth is recorded, or samples are many, there are thousands, and a pace that is a fifth
  * lower in the second half, as of a program that a busy machine slows down, is no chance any more;
  * yet it is not an end either. No more births than these are taken to tell how a pace changes.
  */
@@ -209,7 +209,7 @@ static double stopped_until(const struct judge_evidence *ev, size_t end)
 	struct births births;
 	double over, on;
 
-	if (ev->site->kind == SITE_HEAP || count <= MOST_BIRTHS)
+	if (count <= MOST_BIRTHS)
 		count = MOST_BIRTHS;
 	births_init(&births, ev, end, MOST_BIRTHS / count / ev->clumping);
 	over = (mean_step(&births, 0) + mean_step(&births, 0.05) + mean_step(&births, 0.15) +

@@ -369,6 +369,26 @@ static void test_array_copied_at_the_end(void **state)
 	sim_free(&sim);
 }
 
+/* A window that slides over an array: at each copy it is as large as the window then is, and by
+ * chance the largest of all is a late one. */
+static void test_sliding_window(void **state)
+{
+	static const double sizes[] = {16, 27, 18, 29, 20, 32};
+	struct model model;
+	struct sim sim = plain_sim(&model, 60);
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++)
+		sim_sized(&sim, 8.1 * (double)i, i == 5 ? INFINITY : 8.1 * (double)i + 8.1,
+			  sizes[i] * 262144);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 1);
+	assert_false(called_leak(model.candidates[0].verdict));
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* An array whose growth makes the collector run: at each mark the full one and its copy are alive,
  * and what is in it must lie within the interval all the same. */
 static void test_array_copied_at_each_mark(void **state)
@@ -593,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_evidence_line),
 		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_array_copied_at_the_end),
+		cmocka_unit_test(test_sliding_window),
 		cmocka_unit_test(test_array_copied_at_each_mark),
 		cmocka_unit_test(test_limit_and_dumps),
 		cmocka_unit_test(test_advice),
