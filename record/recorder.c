@@ -294,7 +294,8 @@ static void close_watches(struct recording *r)
 	children_free(r->children);
 	r->children = NULL;
 	for (size_t i = 0; i < r->n_targets; i++) {
-		if (r->watches[i] && watch_sampling_off(r->watches[i]))
+		if (r->watches[i] && r->plans[i].heap != HEAP_SPAN &&
+		    watch_sampling_off(r->watches[i]))
 			log_warn(r->log,
 				 "%s never sampled an allocation: heap profiling is not linked in, "
 				 "or "
