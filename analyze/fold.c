@@ -35,6 +35,8 @@ static void add_counts(struct site *to, const struct site *from)
 	to->births_sampled_bytes += from->births_sampled_bytes;
 	to->deaths_sampled_bytes += from->deaths_sampled_bytes;
 	to->live += from->live;
+	to->resident_known &= from->resident_known;
+	to->resident_bytes += from->resident_bytes;
 	to->live_sampled_bytes += from->live_sampled_bytes;
 	to->est_births_bytes += from->est_births_bytes;
 	to->est_live_bytes += from->est_live_bytes;

@@ -265,6 +265,22 @@ static void fill(struct candidate *candidate, const struct judge_evidence *ev)
 	}
 }
 
+/* Address space that was never touched is no memory: what counts of a mapping is what is in RAM. */
+static void count_resident(struct candidate *candidate, const struct site *site)
+{
+	double share;
+
+	if (site->kind != SITE_MAPPING || !site->resident_known)
+		return;
+	share = site->est_live_bytes > 0 ? fmin(1, site->resident_bytes / site->est_live_bytes) : 0;
+	candidate->resident_known = true;
+	candidate->resident_bytes = fmin(site->resident_bytes, site->est_live_bytes);
+	candidate->mapped_growth = candidate->growth;
+	candidate->growth *= share;
+	candidate->growth_low *= share;
+	candidate->growth_high *= share;
+}
+
 static void classify(const struct judge_options *options, const struct judge_evidence *ev,
 		     struct candidate *candidate)
 {
@@ -321,7 +337,7 @@ static double weight(const struct candidate *candidate)
 {
 	if (group(candidate->verdict) <= 2)
 		return (candidate->growth + candidate->held_growth) * candidate->confidence;
-	return candidate->live_bytes;
+	return candidate->resident_known ? candidate->resident_bytes : candidate->live_bytes;
 }
 
 static int compare_candidates(const void *a, const void *b)
@@ -367,6 +383,7 @@ void judge(struct model *model, const struct judge_options *given)
 				    &axes[site->process][site->kind != SITE_HEAP]);
 		model->candidates[n] = (struct candidate){.site = (uint32_t)i};
 		fill(&model->candidates[n], &evidence[n]);
+		count_resident(&model->candidates[n], site);
 		n++;
 	}
 	model->n_candidates = n;

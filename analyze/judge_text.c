@@ -160,10 +160,14 @@ char *judge_evidence_text(const struct model *model, const struct judge_evidence
 	print_generations(out, ev, candidate);
 	/* The growth of what is no suspect is over. */
 	if (candidate->verdict <= VERDICT_GROWING)
-		fprintf(out, "; %s",
+		fprintf(out, "; %s%s",
 			units_growth_range(candidate->growth, candidate->growth_low,
 					   candidate->growth_high)
-				.text);
+				.text,
+			candidate->resident_known ? " in RAM" : "");
+	if (candidate->resident_known)
+		fprintf(out, "; of %s mapped, %s in RAM", units_bytes(site->est_live_bytes).text,
+			units_bytes(candidate->resident_bytes).text);
 	print_deaths(out, ev);
 	if (site->oldest_live && model->last_time > site->oldest_live)
 		fprintf(out, "; oldest %s",

@@ -114,6 +114,10 @@ struct site {
 	 * waited for, and since when the one did that waited longest. 0: not known. */
 	uint64_t waiting, waits_since;
 	char *waits_for; /* NULL: not known */
+	/* SITE_MAPPING, where memory was read by mapping: of what is mapped, in RAM at the last
+	 * reading. */
+	bool resident_known;
+	double resident_bytes;
 	/* SITE_HEAP, where page faults were recorded: sampled objects in memory all of whose faults
 	 * are known, and what of these was surely not touched before their end or the trace's. */
 	uint64_t paged_objects, untouched_objects; /* untouched_objects: in no page */
@@ -364,10 +368,14 @@ struct candidate {
 	double live_bytes, live_bytes_error; /* estimate and its 95 % half-width */
 	uint64_t survivors;
 	double growth_objects; /* objects an hour, as growth; of the heap: sampled ones */
-	double held_growth;    /* SITE_GOROUTINE: heap that those hold which never end, bytes an
-				  hour */
-	char *evidence;	       /* one line */
-	char *advice;	       /* what to look at next, or how long to record; may be NULL */
+	/* SITE_MAPPING, where resident_known: `growth` is of what is in RAM, as far as that is of
+	 * all that is mapped; this is of the address space. Address space alone is no memory. */
+	bool resident_known;
+	double resident_bytes, mapped_growth;
+	double held_growth; /* SITE_GOROUTINE: heap that those hold which never end, bytes an
+			       hour */
+	char *evidence;	    /* one line */
+	char *advice;	    /* what to look at next, or how long to record; may be NULL */
 };
 
 struct model {

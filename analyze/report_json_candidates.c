@@ -195,6 +195,13 @@ static void put_judgement(struct json_report *report, const struct candidate *ca
 	json_number(json, "growth_bytes_per_hour_high", candidate->growth_high);
 	json_number(json, "growth_per_hour", candidate->growth_objects);
 	json_number(json, "held_growth_bytes_per_hour", candidate->held_growth);
+	if (candidate->resident_known) {
+		json_number(json, "resident_bytes", candidate->resident_bytes);
+		json_number(json, "mapped_growth_bytes_per_hour", candidate->mapped_growth);
+	} else {
+		json_null(json, "resident_bytes");
+		json_null(json, "mapped_growth_bytes_per_hour");
+	}
 	json_number(json, "live_bytes", candidate->live_bytes);
 	json_number(json, "live_bytes_error", candidate->live_bytes_error);
 	json_u64(json, "survivors", candidate->survivors);

@@ -154,6 +154,9 @@ static char *growth_text(const struct candidate *candidate, const struct site *s
 	struct units_text range = units_growth_range(candidate->growth, candidate->growth_low,
 						     candidate->growth_high);
 
+	if (candidate->resident_known)
+		return xasprintf("%s in RAM, %s of address space", range.text,
+				 units_growth(candidate->mapped_growth).text);
 	if (!is_counted(site))
 		return xstrdup(range.text);
 	if (candidate->held_growth <= 0)
@@ -172,6 +175,8 @@ static char *live_text(const struct candidate *candidate, const struct site *sit
 	if (is_counted(site))
 		return xasprintf("%s %s%s", units_count(candidate->survivors).text,
 				 site_kind_name(site->kind), candidate->survivors == 1 ? "" : "s");
+	if (candidate->resident_known)
+		return xasprintf("%s in RAM", units_bytes(candidate->resident_bytes).text);
 	return xstrdup(units_bytes(candidate->live_bytes).text);
 }
 
@@ -444,7 +449,9 @@ static void print_others(const struct report *report, size_t shown)
 		if (is_suspect(candidate) || report->options.verbose)
 			holders[n++] = (struct holder){i, INFINITY};
 		else if (candidate->live_bytes > 0)
-			holders[n++] = (struct holder){i, candidate->live_bytes};
+			holders[n++] = (struct holder){i, candidate->resident_known
+								  ? candidate->resident_bytes
+								  : candidate->live_bytes};
 	}
 	qsort(holders, n, sizeof(*holders), compare_holders);
 	while (chosen < n && (isinf(holders[chosen].bytes) || chosen < report->options.top))

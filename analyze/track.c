@@ -337,6 +337,7 @@ void track_finish(struct track *track)
 		track->model->counted_readings = 0;
 	if (track->model->snapshots)
 		snapshots_finish(track->model->snapshots, track->model->last_time);
+	track_finish_owners(track);
 	drop_empty_sites(track);
 	track_order_faults(track);
 	give_stacks(track);

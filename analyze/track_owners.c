@@ -162,6 +162,30 @@ void track_owners_note(struct track *track, uint64_t time, const struct note_own
 	track_add_rss(track, &point);
 }
 
+void track_finish_owners(struct track *track)
+{
+	struct model *model = track->model;
+
+	for (size_t i = 0; i < model->n_sites && model->n_shares < MAX_SHARES; i++) {
+		struct site *site = &model->sites[i];
+		uint32_t n;
+
+		/* Where the calls' stacks are missing, theirs is not told from what others mapped.
+		 */
+		stackset_pcs(&track->stacks, site->stack, &n);
+		site->resident_known = site->kind == SITE_MAPPING && n &&
+				       track->lives[track->site_states[i].life].peak_rss;
+	}
+	for (size_t i = 0; i < model->n_shares; i++) {
+		const struct mapped_share *share = &model->shares[i];
+		const uint64_t *at = map_find(&track->site_of[SITE_MAPPING],
+					      track_pair(share->process, share->stack));
+
+		if (at && share->stack != NONE && model->sites[*at].resident_known)
+			model->sites[*at].resident_bytes += share->last;
+	}
+}
+
 void track_limits_note(struct track *track, uint64_t time, const struct note_limits *note)
 {
 	struct process *process = life_process(track, track_life_of_note(track, note->pid, time));

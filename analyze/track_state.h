@@ -392,6 +392,8 @@ void track_add_rss(struct track *track, const struct rss_point *point);
 /* counted: the time is one that is looked at. */
 void track_owners_note(struct track *track, uint64_t time, const struct note_owners *note,
 		       bool counted);
+/* What is in RAM of their mappings goes to the sites, when all lives are finished. */
+void track_finish_owners(struct track *track);
 void track_limits_note(struct track *track, uint64_t time, const struct note_limits *note);
 
 /* Whether the Go runtime itself asked for what a mapping call with this stack made. */

@@ -11,6 +11,9 @@
 #define MALLOC_ARENA (64 * MIB)
 /* Data that follows a library's own in memory: more than this is not its .bss. */
 #define MAX_LIBRARY_BSS (16 * MIB)
+/* Mappings from this size on are looked into, into so many parts at most. */
+#define LEAST_DIVIDED (64 * PAGE)
+#define MAX_PARTS     512
 /* Mappings up to this are small ones. */
 #define SMALL (256 * PAGE)
 /* A header is read once for each mapping; this many in one reading. */
@@ -236,9 +239,16 @@ static bool is_attributed(enum memory_owner owner)
 	return owner == OWNER_ANON || owner == OWNER_FILES || owner == OWNER_SHARED;
 }
 
+static int by_address(const void *a, const void *b)
+{
+	const struct ownership_piece *left = a, *right = b;
+
+	return (left->start > right->start) - (left->start < right->start);
+}
+
 /* Of those too, small ones are joined where there are very many: what is in RAM of large ones,
  * which may be sparse, would be spread over them. */
-static size_t make_ranges(struct ownership *o, bool join_small)
+static size_t make_ranges(struct ownership *o, bool join_small, bool gaps)
 {
 	bool was_small = false;
 	size_t n = 0;
@@ -250,8 +260,11 @@ static size_t make_ranges(struct ownership *o, bool join_small)
 
 		if (is_guard(piece) && !piece->rss && piece->owner == OWNER_ANON)
 			continue;
+		if (piece->part && !piece->rss && !gaps)
+			continue;
 		if (last && last->end == piece->start && last->owner == piece->owner &&
-		    ((join_small && was_small && is_small) || !is_attributed(piece->owner))) {
+		    ((join_small && was_small && is_small) || !is_attributed(piece->owner)) &&
+		    !piece->part) {
 			last->end = piece->end;
 			last->rss += piece->rss;
 			continue;
@@ -266,6 +279,65 @@ static size_t make_ranges(struct ownership *o, bool join_small)
 		};
 	}
 	return n;
+}
+
+/* Its parts take the place of a mapping; what is in RAM of it is divided as the pages are. */
+static bool divide_piece(const struct ownership *o, const struct ownership_piece *piece,
+			 struct ownership_piece *parts, size_t *n)
+{
+	struct presence_run runs[MAX_PARTS];
+	size_t n_runs, present = 0;
+	uint64_t given = 0;
+
+	n_runs = presence_runs(o->process.presence, piece->start, piece->end, runs, MAX_PARTS);
+	for (size_t i = 0; i < n_runs; i++)
+		present += runs[i].present;
+	if (n_runs < 2 || !present)
+		return false;
+	for (size_t i = 0, seen = 0; i < n_runs; i++) {
+		uint64_t upto;
+
+		seen += runs[i].present;
+		upto = (uint64_t)((double)piece->rss * (double)seen / (double)present);
+		parts[i] = *piece;
+		parts[i].start = runs[i].start;
+		parts[i].end = runs[i].end;
+		parts[i].rss = upto - given;
+		parts[i].part = true;
+		given = upto;
+	}
+	*n = n_runs;
+	return true;
+}
+
+/* Whether it makes a difference where in a mapping its memory in RAM lies. */
+static bool is_mixed(const struct ownership_piece *piece)
+{
+	return is_attributed(piece->owner) && piece->end - piece->start >= LEAST_DIVIDED &&
+	       piece->rss && piece->rss + LEAST_DIVIDED / 4 < piece->end - piece->start;
+}
+
+static void divide_pieces(struct ownership *o)
+{
+	struct ownership_piece parts[MAX_PARTS];
+	size_t n_before = o->n_pieces, added = 0;
+
+	if (!o->process.presence)
+		return;
+	/* The parts of the ones that are divided go behind all, and then to their places. */
+	for (size_t i = 0; i < n_before && added < NOTE_OWNERS_MAX_RANGES; i++) {
+		size_t n;
+
+		if (!is_mixed(&o->pieces[i]) || !divide_piece(o, &o->pieces[i], parts, &n))
+			continue;
+		o->pieces[i] = parts[0];
+		xgrow(o->pieces, o->cap_pieces, o->n_pieces + n - 1);
+		memcpy(&o->pieces[o->n_pieces], parts + 1, (n - 1) * sizeof(*parts));
+		o->n_pieces += n - 1;
+		added += n - 1;
+	}
+	if (added)
+		qsort(o->pieces, o->n_pieces, sizeof(*o->pieces), by_address);
 }
 
 static int by_rss(const void *a, const void *b)
@@ -315,9 +387,12 @@ void ownership_finish(struct ownership *ownership, struct note_owners *note)
 	note->shmem = ownership->shmem;
 	note->file = ownership->rss - ownership->anon - ownership->shmem;
 	note->swap = ownership->swap;
-	n = make_ranges(ownership, false);
+	divide_pieces(ownership);
+	n = make_ranges(ownership, false, true);
 	if (n > NOTE_OWNERS_MAX_RANGES)
-		n = make_ranges(ownership, true);
+		n = make_ranges(ownership, false, false);
+	if (n > NOTE_OWNERS_MAX_RANGES)
+		n = make_ranges(ownership, true, false);
 	if (n > NOTE_OWNERS_MAX_RANGES) {
 		qsort(ownership->ranges, n, sizeof(*ownership->ranges), by_rss);
 		n = NOTE_OWNERS_MAX_RANGES;

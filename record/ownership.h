@@ -12,6 +12,7 @@
 #include "formats/note.h"
 #include "formats/smaps.h"
 #include "record/memory.h"
+#include "record/presence.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,7 @@ struct ownership_process {
 	size_t n_arenas;		      /* 0: not known */
 	uint64_t stack_size;		      /* of a thread, by default */
 	const struct memory *memory;	      /* NULL: malloc's headers are not looked at */
+	struct presence *presence;	      /* NULL: mappings are not looked into */
 };
 
 /* A mapping, or the part of what is needed of it. */
@@ -36,6 +38,7 @@ struct ownership_piece {
 	uint64_t start, end, rss, inode;
 	enum memory_owner owner;
 	bool accessible, writable, unnamed;
+	bool part; /* of a mapping that was looked into */
 };
 
 /* Zero-initialise; free with ownership_free. May be used again for the next reading. */

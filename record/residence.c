@@ -132,6 +132,7 @@ bool residence_read(struct residence *residence, struct note_owners *note)
 		.memory = residence->memory,
 	};
 	uint64_t cpu = clock_now(CLOCK_THREAD_CPUTIME_ID);
+	struct presence presence;
 	bool any;
 
 	*note = (struct note_owners){
@@ -140,9 +141,12 @@ bool residence_read(struct residence *residence, struct note_owners *note)
 	};
 	if (residence->go)
 		process.arenas = go_memory_arenas(residence->go, &process.n_arenas);
+	presence_open(&presence, residence->pid);
+	process.presence = &presence;
 	ownership_begin(&residence->ownership, &process);
 	any = feed_smaps(residence);
 	ownership_finish(&residence->ownership, note);
+	presence_close(&presence);
 	if (residence->go)
 		go_memory_read(residence->go, &note->go);
 	note->statm = read_statm(residence->pid);

@@ -227,12 +227,81 @@ static void test_sparse(void **state)
 	free(text);
 }
 
+#define PRESENT ((uint64_t)1 << 63)
+
+/* Stretches of pages and the gaps between them; a small gap is none. */
+static void test_split(void **state)
+{
+	uint64_t entries[100] = {0};
+	struct presence_run runs[8];
+
+	(void)state;
+	for (size_t i = 30; i < 60; i++)
+		entries[i] = PRESENT | i;
+	entries[45] = entries[46] = 0;
+	assert_int_equal(presence_split(entries, 100, 0x10000, 4096, runs, 8), 3);
+	assert_int_equal(runs[0].start, 0x10000);
+	assert_int_equal(runs[0].end, 0x10000 + 30 * 4096);
+	assert_int_equal(runs[0].present, 0);
+	assert_int_equal(runs[1].end, 0x10000 + 60 * 4096);
+	assert_int_equal(runs[1].present, 28);
+	assert_int_equal(runs[2].start, runs[1].end);
+	assert_int_equal(runs[2].end, 0x10000 + 100 * 4096);
+	assert_int_equal(runs[2].present, 0);
+	assert_int_equal(presence_split(entries, 100, 0x10000, 4096, runs, 2), 0);
+	/* None and all are one stretch. */
+	assert_int_equal(presence_split(entries, 30, 0x10000, 4096, runs, 8), 1);
+	assert_int_equal(runs[0].present, 0);
+	assert_int_equal(presence_split(entries + 30, 15, 0x10000, 4096, runs, 8), 1);
+	assert_int_equal(runs[0].present, 15);
+	assert_int_equal(presence_split(entries, 0, 0x10000, 4096, runs, 8), 0);
+}
+
+/* Memory of this process: a mapping of which the middle was touched becomes three ranges. */
+static void test_looked_into(void **state)
+{
+	static struct ownership o;
+	struct presence presence;
+	struct ownership_process process = {.presence = &presence};
+	struct note_owners note;
+	char text[1000] = "", *memory;
+	uint64_t at;
+
+	(void)state;
+	memory = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	madvise(memory, 4 * MIB, MADV_NOHUGEPAGE);
+	for (size_t i = MIB; i < 2 * MIB; i += 4096)
+		memory[i] = 1;
+	at = (uintptr_t)memory;
+	add_text(text, at, 4 * MIB, "rw-p", 0, "", 1024);
+	/* Too small to be worth it. */
+	add_text(text, at + 8 * MIB, 128 * KIB, "rw-p", 0, "", 64);
+	presence_open(&presence, getpid());
+	if (presence.fd < 0)
+		skip();
+	read_text(&o, &process, text, &note);
+	presence_close(&presence);
+	assert_int_equal(note.mappings, 2);
+	assert_int_equal(note.n_ranges, 4);
+	assert_int_equal(sum_of(&note), (1024 + 64) * KIB);
+	assert_int_equal(note.ranges[0].rss, 0);
+	assert_int_equal(note.ranges[1].start, at + MIB);
+	assert_int_equal(note.ranges[1].end, at + 2 * MIB);
+	assert_int_equal(note.ranges[1].rss, MIB);
+	assert_int_equal(note.ranges[2].rss, 0);
+	assert_int_equal(note.ranges[2].end, at + 4 * MIB);
+	ownership_free(&o);
+	munmap(memory, 4 * MIB);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_heap_by_hint),
 		cmocka_unit_test(test_malloc_chunks), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_sparse),	      cmocka_unit_test(test_split),
+		cmocka_unit_test(test_looked_into),
 	};
 
 	return cmocka_run_group_tests_name("ownership", tests, NULL, NULL);

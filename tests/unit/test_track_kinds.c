@@ -351,6 +351,58 @@ static void thread(struct bench *bench, enum event_kind kind, uint64_t time, uin
 	track_event(bench->track, &event);
 }
 
+/* What is in RAM of what two calls mapped, one of which has touched half of it. */
+static void test_resident(void **state)
+{
+	struct note_owner_range ranges[] = {
+		{0x100000, 0x140000, 0x20000, OWNER_ANON},
+		{0x200000, 0x300000, 0, OWNER_ANON},
+	};
+	struct event event = event_at(EVENT_NOTE, 5 * MS, PID);
+	const struct site *touched, *untouched;
+	const struct candidate *candidate;
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	map(&bench, 1 * MS, 500, 0x100000, 0x40000, 3);
+	map(&bench, 2 * MS, 600, 0x200000, 0x100000, 3);
+	event.note.kind = NOTE_OWNERS;
+	event.note.owners = (struct note_owners){
+		.pid = PID, .rss = 0x20000, .anon = 0x20000, .ranges = ranges, .n_ranges = 2};
+	event.note.owners.bytes[OWNER_ANON] = 0x20000;
+	track_event(bench.track, &event);
+	track_finish(bench.track);
+	touched = kind_site(&bench.model, SITE_MAPPING, 500);
+	untouched = kind_site(&bench.model, SITE_MAPPING, 600);
+	assert_true(touched->resident_known && untouched->resident_known);
+	assert_true(touched->resident_bytes == 0x20000);
+	assert_true(untouched->resident_bytes == 0);
+	judge(&bench.model, NULL);
+	/* The larger one is not the first: none of it is memory. */
+	candidate = &bench.model.candidates[0];
+	assert_ptr_equal(&bench.model.sites[candidate->site], touched);
+	assert_true(candidate->resident_known && candidate->resident_bytes == 0x20000);
+	candidate = &bench.model.candidates[1];
+	assert_true(candidate->resident_known && candidate->resident_bytes == 0);
+	bench_close(&bench);
+}
+
+/* Without a reading nothing is known of it. */
+static void test_resident_unknown(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	bench_open(&bench, 0, 0);
+	map(&bench, 1 * MS, 500, 0x100000, 0x40000, 3);
+	track_finish(bench.track);
+	judge(&bench.model, NULL);
+	assert_false(kind_site(&bench.model, SITE_MAPPING, 500)->resident_known);
+	assert_false(bench.model.candidates[0].resident_known);
+	bench_close(&bench);
+}
+
 static void test_threads(void **state)
 {
 	struct bench bench;
@@ -580,6 +632,8 @@ int main(void)
 		cmocka_unit_test(test_goroutines_from),
 		cmocka_unit_test(test_creation_without_chain),
 		cmocka_unit_test(test_mappings),
+		cmocka_unit_test(test_resident),
+		cmocka_unit_test(test_resident_unknown),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_fold),
 		cmocka_unit_test(test_waiting),
