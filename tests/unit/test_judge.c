@@ -373,13 +373,13 @@ static void test_array_copied_at_the_end(void **state)
  * chance the largest of all is a late one. */
 static void test_sliding_window(void **state)
 {
-	static const double sizes[] = {16, 27, 18, 29, 20, 32};
+	static const double sizes[] = {4, 8, 16, 9, 24, 14, 32};
 	struct model model;
 	struct sim sim = plain_sim(&model, 60);
 
 	(void)state;
-	for (size_t i = 0; i < 6; i++)
-		sim_sized(&sim, 8.1 * (double)i, i == 5 ? INFINITY : 8.1 * (double)i + 8.1,
+	for (size_t i = 0; i < 7; i++)
+		sim_sized(&sim, 8.1 * (double)i, i == 6 ? INFINITY : 8.1 * (double)i + 8.1,
 			  sizes[i] * 262144);
 	sim_end_site(&sim);
 	judge(&model, NULL);
