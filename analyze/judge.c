@@ -178,7 +178,9 @@ static bool follows_heap(const struct site *site)
 static void classify_risen(const struct judge_evidence *ev, struct candidate *candidate,
 			   double ended, double rise)
 {
-	bool freed = ev->all_kept < 0.5;
+	/* Where none was freed yet, nothing is known of the old. */
+	bool freed =
+		ev->all_kept < 0.5 && (ev->alive_objects < ev->born_seen || ev->died_unseen > 0);
 	double rising = rising_odds(ev, rise);
 	double over = fmax(ended / (1 + ended), -expm1(-ev->settled));
 

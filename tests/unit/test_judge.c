@@ -320,6 +320,32 @@ static void test_limit_and_dumps(void **state)
 	sim_free(&sim);
 }
 
+/* Of what none was freed, none was evicted: where too few cycles, ever longer ones, call nothing
+ * old yet, it is no cache. */
+static void test_few_and_none_freed(void **state)
+{
+	static const double ends[] = {0.5, 6, 16, 36};
+	struct sim sim = sim_new(1, 4, false);
+	struct model model;
+
+	(void)state;
+	sim.span = 60;
+	sim.tail_swept = true;
+	for (size_t i = 0; i < 4; i++) {
+		sim.end[i] = ends[i];
+		sim.mark_start[i] = ends[i] - 0.01;
+	}
+	sim_model(&sim, &model);
+	sim_begin_site(&sim, &model);
+	for (double time = 0.2; time < sim.span; time += 1.5)
+		sim_object(&sim, time, INFINITY);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.candidates[0].verdict, VERDICT_GROWING);
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* A queue that grows, and a cache that is full: of both the old go, and one has levelled off. */
 static void test_backlog(void **state)
 {
@@ -611,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_first_moment),
 		cmocka_unit_test(test_evidence_line),
+		cmocka_unit_test(test_few_and_none_freed),
 		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_array_copied_at_the_end),
 		cmocka_unit_test(test_sliding_window),
