@@ -231,23 +231,6 @@ static void test_merged_epochs(void **state)
 	assert_true((double)wrong <= at_most(0.01, (double)innocents));
 }
 
-/* A model of one process with n cycles of a second each, and one site without objects. */
-static struct sim plain_sim(struct model *model, size_t n)
-{
-	struct sim sim = sim_new(1, n, false);
-
-	sim.span = (double)n + 0.5;
-	sim.tail_swept = true;
-	for (size_t i = 0; i < n; i++) {
-		sim.end[i] = (double)i + 1;
-		sim.mark_start[i] = (double)i + 0.9;
-	}
-	sim_model(&sim, model);
-	sim_begin_site(&sim, model);
-	sim.min_size = sim.max_size = 4096;
-	return sim;
-}
-
 static void test_evidence_line(void **state)
 {
 	struct model model;
@@ -316,137 +299,6 @@ static void test_limit_and_dumps(void **state)
 	judge(&model, &options);
 	assert_int_equal(model.n_candidates, 1);
 	assert_non_null(strstr(model.candidates[0].evidence, "; 1 of 2 heap dumps differ here"));
-	model_free(&model);
-	sim_free(&sim);
-}
-
-/* Of what none was freed, none was evicted: where too few cycles, ever longer ones, call nothing
- * old yet, it is no cache. */
-static void test_few_and_none_freed(void **state)
-{
-	static const double ends[] = {0.5, 6, 16, 36};
-	struct sim sim = sim_new(1, 4, false);
-	struct model model;
-
-	(void)state;
-	sim.span = 60;
-	sim.tail_swept = true;
-	for (size_t i = 0; i < 4; i++) {
-		sim.end[i] = ends[i];
-		sim.mark_start[i] = ends[i] - 0.01;
-	}
-	sim_model(&sim, &model);
-	sim_begin_site(&sim, &model);
-	for (double time = 0.2; time < sim.span; time += 1.5)
-		sim_object(&sim, time, INFINITY);
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.candidates[0].verdict, VERDICT_GROWING);
-	model_free(&model);
-	sim_free(&sim);
-}
-
-/* A queue that grows, and a cache that is full: of both the old go, and one has levelled off. */
-static void test_backlog(void **state)
-{
-	size_t runs = 0, growing = 0, misled = 0, backlog = 0;
-
-	(void)state;
-	while (sim_kinds[backlog].fill != family_backlog)
-		backlog++;
-	for (size_t seed = 0; seed < seeds(); seed++) {
-		struct trial trial;
-
-		trial_run(&trial, backlog, seed, 20, 400);
-		runs++;
-		growing += trial.candidate && (called_leak(trial.candidate->verdict) ||
-					       trial.candidate->verdict == VERDICT_GROWING);
-		misled += trial.candidate && trial.candidate->verdict == VERDICT_CACHE &&
-			  trial.candidate->confidence >= 0.9;
-		trial_free(&trial);
-	}
-	print_message("backlogs: %zu of %zu said to grow, %zu surely to have levelled off\n",
-		      growing, runs, misled);
-	assert_true((double)growing >= at_least(0.9, (double)runs));
-	assert_true((double)misled <= at_most(0.01, (double)runs));
-}
-
-/* An array that grew up to a size and is replaced by one of the same ever since; the recording ends
- * while both are alive, which is no growth. */
-static void test_array_copied_at_the_end(void **state)
-{
-	static const struct {
-		double born, dies, size;
-	} arrays[] = {{1.1, 2.1, 1},	{2.1, 3.1, 2},	  {3.1, 4.1, 4},       {4.1, 6.1, 8},
-		      {6.1, 8.1, 16},	{8.1, 16.1, 32},  {16.1, 24.1, 32},    {24.1, 32.1, 32},
-		      {32.1, 40.1, 32}, {40.1, 48.1, 32}, {48.1, INFINITY, 32}};
-	struct model model;
-	struct sim sim = plain_sim(&model, 56);
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
-		sim_sized(&sim, arrays[i].born, arrays[i].dies, arrays[i].size * 262144);
-	sim_sized(&sim, 54.1, INFINITY, 32 * 262144);
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.n_candidates, 1);
-	assert_false(called_leak(model.candidates[0].verdict));
-	model_free(&model);
-	sim_free(&sim);
-}
-
-/* A window that slides over an array: at each copy it is as large as the window then is, and by
- * chance the largest of all is a late one. */
-static void test_sliding_window(void **state)
-{
-	static const double sizes[] = {4, 8, 16, 9, 24, 14, 32};
-	struct model model;
-	struct sim sim = plain_sim(&model, 60);
-
-	(void)state;
-	for (size_t i = 0; i < 7; i++)
-		sim_sized(&sim, 8.1 * (double)i, i == 6 ? INFINITY : 8.1 * (double)i + 8.1,
-			  sizes[i] * 262144);
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.n_candidates, 1);
-	assert_false(called_leak(model.candidates[0].verdict));
-	model_free(&model);
-	sim_free(&sim);
-}
-
-/* An array whose growth makes the collector run: at each mark the full one and its copy are alive,
- * and what is in it must lie within the interval all the same. */
-static void test_array_copied_at_each_mark(void **state)
-{
-	const double first = 1 << 20, rate = 1 << 19, factor = 1.25;
-	struct model model;
-	struct sim sim = sim_new(1, 8, false);
-	double full = 0, size = first;
-
-	(void)state;
-	sim.span = 60;
-	sim.tail_swept = true;
-	for (size_t i = 0; i < 8; i++) {
-		double mark = first / rate * pow(factor, 2 * (double)i + 1);
-
-		sim.mark_start[i] = mark + 0.01;
-		sim.end[i] = mark + 0.1;
-	}
-	sim_model(&sim, &model);
-	sim_begin_site(&sim, &model);
-	for (; full < sim.span; size *= factor) {
-		double born = full;
-
-		full = size / rate;
-		sim_sized(&sim, born, full + 0.05, size);
-	}
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.n_candidates, 1);
-	assert_true(called_leak(model.candidates[0].verdict));
-	assert_true(model.candidates[0].growth_low <= rate * 3600);
-	assert_true(model.candidates[0].growth_high >= rate * 3600);
 	model_free(&model);
 	sim_free(&sim);
 }
@@ -631,21 +483,11 @@ static void test_degenerate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_leak_is_first),
-		cmocka_unit_test(test_merged_epochs),
-		cmocka_unit_test(test_replaced),
-		cmocka_unit_test(test_first_moment),
-		cmocka_unit_test(test_evidence_line),
-		cmocka_unit_test(test_few_and_none_freed),
-		cmocka_unit_test(test_backlog),
-		cmocka_unit_test(test_array_copied_at_the_end),
-		cmocka_unit_test(test_sliding_window),
-		cmocka_unit_test(test_array_copied_at_each_mark),
-		cmocka_unit_test(test_limit_and_dumps),
-		cmocka_unit_test(test_advice),
-		cmocka_unit_test(test_deterministic),
-		cmocka_unit_test(test_degenerate),
+		cmocka_unit_test(test_kinds),		cmocka_unit_test(test_leak_is_first),
+		cmocka_unit_test(test_merged_epochs),	cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_first_moment),	cmocka_unit_test(test_evidence_line),
+		cmocka_unit_test(test_limit_and_dumps), cmocka_unit_test(test_advice),
+		cmocka_unit_test(test_deterministic),	cmocka_unit_test(test_degenerate),
 	};
 
 	return cmocka_run_group_tests_name("judge", tests, NULL, NULL);

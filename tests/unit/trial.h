@@ -59,4 +59,21 @@ static inline double at_most(double share, double n)
 	return share * n + 2.326 * sqrt(share * (1 - share) * n) + 0.5;
 }
 
+/* A model of one process with n cycles of a second each, and one site without objects. */
+static inline struct sim plain_sim(struct model *model, size_t n)
+{
+	struct sim sim = sim_new(1, n, false);
+
+	sim.span = (double)n + 0.5;
+	sim.tail_swept = true;
+	for (size_t i = 0; i < n; i++) {
+		sim.end[i] = (double)i + 1;
+		sim.mark_start[i] = (double)i + 0.9;
+	}
+	sim_model(&sim, model);
+	sim_begin_site(&sim, model);
+	sim.min_size = sim.max_size = 4096;
+	return sim;
+}
+
 #endif
