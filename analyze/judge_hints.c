@@ -55,14 +55,27 @@ static uint32_t stack_length(const struct model *model, const struct site *site)
 	return site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
 }
 
+static const char *cause_of(const char *function)
+{
+	for (size_t k = 0; k < sizeof(causes) / sizeof(causes[0]); k++)
+		if (!strcmp(function, causes[k].function))
+			return causes[k].hint;
+	return NULL;
+}
+
 static const char *known_cause(const struct model *model, const struct site *site)
 {
 	uint32_t n = program_frame_index(model, site);
 
-	for (uint32_t i = 0; site->kind == SITE_HEAP && i < n; i++)
-		for (size_t k = 0; k < sizeof(causes) / sizeof(causes[0]); k++)
-			if (!strcmp(model_frame(model, site, i)->function, causes[k].function))
-				return causes[k].hint;
+	for (uint32_t i = 0; site->kind == SITE_HEAP && i <= n && i < stack_length(model, site);
+	     i++) {
+		size_t n_frames;
+		const struct symtab_frame *frames = model_frames(model, site, i, &n_frames);
+
+		for (size_t f = 0; f < n_frames; f++)
+			if (cause_of(frames[f].function))
+				return cause_of(frames[f].function);
+	}
 	return kinds[site->kind];
 }
 

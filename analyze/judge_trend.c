@@ -195,9 +195,10 @@ void judge_cut_warm_up(struct judge_evidence *ev)
 }
 
 /*
- * Where every birth is recorded, or samples are many, there are thousands, and a pace that is a fifth
- * lower in the second half, as of a program that a busy machine slows down, is no chance any more;
- * yet it is not an end either. No more births than these are taken to tell how a pace changes.
+ * Where every birth is recorded, or samples are many, there are thousands, and a pace that is a
+ * fifth lower in the second half, as of a program that a busy machine slows down, is no chance any
+ * more; yet it is not an end either. No more births than these are taken to tell how a pace
+ * changes.
  */
 #define MOST_BIRTHS 200
 

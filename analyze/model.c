@@ -160,7 +160,7 @@ const struct symtab_frame *model_frames(const struct model *model, const struct 
 	const struct symtab_frame *first = model_frame(model, site, i);
 
 	*n = 1;
-	if (site->kind != SITE_HEAP && first != &unknown_frame)
+	if ((site->kind != SITE_HEAP || site->call_chain) && first != &unknown_frame)
 		symtab_find(model->symbols, model->processes[site->process].pid,
 			    site_stack(model, site)->pcs[i], n);
 	return first;

@@ -67,8 +67,10 @@ struct tally {
  */
 struct site {
 	enum site_kind kind;
-	uint32_t process;	 /* index into model.processes */
-	uint32_t stack;		 /* index into model.stacks */
+	uint32_t process; /* index into model.processes */
+	uint32_t stack;	  /* index into model.stacks */
+	bool call_chain;  /* SITE_HEAP: the stack is the kernel's: an address may be of several
+			     frames */
 	uint64_t births, deaths; /* sampled objects seen */
 	uint64_t births_sampled_bytes, deaths_sampled_bytes;
 	uint64_t unmatched_deaths; /* of objects born before the recording, or whose birth was lost

@@ -38,11 +38,24 @@ bool is_of_program(const char *function)
 			compare_names);
 }
 
+/* The innermost that entry i of a stack has; NULL: none. */
+static const struct symtab_frame *frame_of_program(const struct model *model,
+						   const struct site *site, uint32_t i)
+{
+	size_t n;
+	const struct symtab_frame *frames = model_frames(model, site, i, &n);
+
+	for (size_t k = 0; k < n; k++)
+		if (is_of_program(frames[k].function))
+			return &frames[k];
+	return NULL;
+}
+
 uint32_t program_frame_index(const struct model *model, const struct site *site)
 {
 	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0, i = 0;
 
-	while (i < n && !is_of_program(model_frame(model, site, i)->function))
+	while (i < n && !frame_of_program(model, site, i))
 		i++;
 	return i;
 }
@@ -55,13 +68,8 @@ const struct symtab_frame *program_frame(const struct model *model, const struct
 		return NULL;
 	if (is_of_program(model_site_frame(model, site)->function))
 		return NULL;
-	for (uint32_t i = 0; i < n; i++) {
-		size_t n_frames;
-		const struct symtab_frame *frames = model_frames(model, site, i, &n_frames);
-
-		for (size_t k = 0; k < n_frames; k++)
-			if (is_of_program(frames[k].function))
-				return &frames[k];
-	}
+	for (uint32_t i = 0; i < n; i++)
+		if (frame_of_program(model, site, i))
+			return frame_of_program(model, site, i);
 	return NULL;
 }

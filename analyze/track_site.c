@@ -40,8 +40,10 @@ static uint32_t site_of_stack(struct track *track, struct life *life, uint32_t s
 	uint64_t *at =
 		map_put(&track->site_of[SITE_HEAP], track_pair(life->process, stack), &fresh);
 
-	if (fresh)
+	if (fresh) {
 		*at = track_new_site(track, life, SITE_HEAP, stack);
+		track->model->sites[*at].call_chain = true;
+	}
 	return (uint32_t)*at;
 }
 
@@ -448,6 +450,7 @@ static void complete(struct track *track, struct life *life, struct bucket *buck
 	if (fresh) {
 		*at = own;
 		track->model->sites[own].stack = stack;
+		track->model->sites[own].call_chain = false;
 		bucket->partial = false;
 		return;
 	}
@@ -478,8 +481,10 @@ static void learn_stack(struct track *track, struct life *life, struct bucket *b
 	stack = stackset_intern(&track->stacks, event->stack, event->n_stack);
 	if (event->stack_from_bucket && event->v[FIELD_NSTK] == event->n_stack)
 		complete(track, life, bucket, stack);
-	else
+	else {
 		track->model->sites[bucket->site].stack = stack;
+		track->model->sites[bucket->site].call_chain = !event->stack_from_bucket;
+	}
 }
 
 /* Without a bucket the stack itself says which site it is. */

@@ -12,6 +12,7 @@
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_SLOTS 1024		      /* of a span: a page of objects of 8 bytes */
 #define MAX_SIZE  ((uint64_t)1 << 48) /* of an object */
@@ -163,12 +164,54 @@ static uint32_t take(struct track *track, struct life *life, const struct event 
 	return index;
 }
 
+/* runtime/malloc.go, mcache.go and their like; what calls mallocgc says what is allocated. */
+static bool is_allocator(const char *function)
+{
+	static const char *const prefixes[] = {"runtime.mallocgc",    "runtime.(*mcache).",
+					       "runtime.(*mcentral)", "runtime.(*mheap).",
+					       "runtime.largeAlloc",  "runtime.systemstack"};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (!strncmp(function, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
+/*
+ * The frames of the allocator itself at the inner end of a stack, which sampled stacks do not have
+ * either: through which of its functions a span came to be taken makes no other site.
+ */
+static uint32_t allocator_frames(struct track *track, struct life *life, const struct event *event)
+{
+	uint32_t n = 0;
+
+	for (; track->model->symbols && n < event->n_stack; n++) {
+		uint64_t address, *known;
+		bool fresh;
+
+		memcpy(&address, (const uint8_t *)event->stack + n * sizeof(address),
+		       sizeof(address));
+		known = map_put(&life->spans.allocator, address, &fresh);
+		if (fresh) {
+			size_t n_frames = 0;
+			const struct symtab_frame *frames =
+				symtab_find(track->model->symbols, life->pid, address, &n_frames);
+
+			*known = n_frames && is_allocator(frames[n_frames - 1].function);
+		}
+		if (!*known)
+			break;
+	}
+	return n < event->n_stack ? n : 0;
+}
+
 static void add_sample(struct track *track, struct life *life, uint32_t index, uint32_t slot,
 		       const struct event *event)
 {
 	struct span *span = &life->spans.items[index];
 	uint64_t address = span->base + slot * span->elemsize, *owner;
 	uint32_t left = span->n_slots > span->used ? span->n_slots - span->used : 1;
+	uint32_t inner = allocator_frames(track, life, event);
 	struct event birth = {
 		.kind = EVENT_BIRTH,
 		.pid = event->pid,
@@ -176,8 +219,8 @@ static void add_sample(struct track *track, struct life *life, uint32_t index, u
 		.time = event->time,
 		.has = EVENT_HAS(FIELD_P) | EVENT_HAS(FIELD_SIZE) | EVENT_HAS(FIELD_SLOTS) |
 		       (event->has & (EVENT_HAS(FIELD_CYCLE) | EVENT_HAS(FIELD_GOID))),
-		.stack = event->stack,
-		.n_stack = event->n_stack,
+		.stack = (const uint64_t *)event->stack + inner,
+		.n_stack = event->n_stack - inner,
 	};
 	bool fresh;
 
@@ -310,5 +353,6 @@ void track_spans_free(struct life *life)
 	free(life->spans.items);
 	map_free(&life->spans.of);
 	map_free(&life->spans.sample_at);
+	map_free(&life->spans.allocator);
 	life->spans = (struct spans){0};
 }

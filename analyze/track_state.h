@@ -84,6 +84,7 @@ struct spans {
 	size_t n, cap;
 	struct map of;	      /* address of an mspan -> index */
 	struct map sample_at; /* address of a sampled object that is alive -> index of its span */
+	struct map allocator; /* return address -> whether it is in the allocator itself */
 };
 
 /* A process from its exec (or the first sign of it) to its end or next exec. */
