@@ -174,6 +174,13 @@ static bool follows_heap(const struct site *site)
 	return site->of_runtime && site->kind == SITE_MAPPING;
 }
 
+/* Whether most of what rose was dead soon after the last point: then it was garbage of the last
+ * cycle, allocated while its mark ran, as a site that churns makes more of now and then. */
+static bool was_garbage(const struct judge_evidence *ev, double rise)
+{
+	return !ev->axis->by_time && judge_sum_objects(ev->alive, 0, ev->live.n) < 0.5 * rise;
+}
+
 /* What rose, and has not come down: it levelled off as its old go, or grows no more, or does. */
 static void classify_risen(const struct judge_evidence *ev, struct candidate *candidate,
 			   double ended, double rise)
@@ -214,14 +221,15 @@ static void classify_innocent(const struct judge_options *options, const struct 
 	if (came_down(ev)) {
 		candidate->verdict = VERDICT_BURST;
 		candidate->confidence = stats_normal_cdf(ev->drop_z - 1.5);
-	} else if (half_z >= 2.5 && ev->fall < 0.5 * ev->half_rise && ended < OVER) {
+	} else if (half_z >= 2.5 && ev->fall < 0.5 * ev->half_rise && ended < OVER &&
+		   !was_garbage(ev, ev->half_rise)) {
 		candidate->verdict = VERDICT_GROWING;
 		candidate->confidence = stats_normal_cdf(half_z - 1);
 	} else if (ev->regrown) {
 		candidate->verdict = ended_regrowing(ev) ? VERDICT_RAMP_UP : VERDICT_GROWING;
 		candidate->confidence = 1 - ev->regrowth_p;
 	} else if (ev->reached > 0.1 && rise >= (double)options->min_survivors &&
-		   rise > 3 * sqrt(ev->jitter) && ev->fall < 0.5 * rise) {
+		   rise > 3 * sqrt(ev->jitter) && ev->fall < 0.5 * rise && !was_garbage(ev, rise)) {
 		classify_risen(ev, candidate, ended, rise);
 	} else {
 		candidate->verdict = VERDICT_STEADY;

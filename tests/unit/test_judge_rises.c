@@ -33,6 +33,24 @@ static void test_few_and_none_freed(void **state)
 	sim_free(&sim);
 }
 
+/* What churns, and of which the last mark that is known found more: it ran for longer, and what was
+ * allocated meanwhile was dead a cycle later. */
+static void test_long_last_mark(void **state)
+{
+	struct model model;
+	struct sim sim = plain_sim(&model, 8);
+
+	(void)state;
+	sim.mark_start[6] = 6.5;
+	for (double time = 0.005; time < 8.5; time += 0.01)
+		sim_object(&sim, time, time + 0.001);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.candidates[0].verdict, VERDICT_STEADY);
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* A queue that grows, and a cache that is full: of both the old go, and one has levelled off. */
 static void test_backlog(void **state)
 {
@@ -142,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_few_and_none_freed),
+		cmocka_unit_test(test_long_last_mark),
 		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_array_copied_at_the_end),
 		cmocka_unit_test(test_sliding_window),
