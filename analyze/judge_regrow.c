@@ -26,6 +26,8 @@
 #define SERIES 6
 /* What the time since the last step weighs, in which the filling may have ended unseen. */
 #define BLIND_WEIGHT 2.0
+/* And each time that the filling became slower, beyond twice: a load may have halved. */
+#define SLOWING_WEIGHT 1.5
 
 static double least_bytes(const struct judge_series *live, size_t from, size_t to)
 {
@@ -133,6 +135,22 @@ static void grow_by_steps(struct judge_evidence *ev, const struct steps *steps)
 	ev->growth_high = fmax(filled / (took - cycle), occupied) * 1.1;
 }
 
+/*
+ * By how much slower the last array but one was filled than the one before it, at least: when a
+ * step was seen is known to one cycle. What fills ever more slowly levels off, as a table does
+ * whose keys come again and again.
+ */
+static double slowing(const struct judge_evidence *ev, const struct steps *steps)
+{
+	double cycle = ev->axis->span / ev->axis->n_cycles;
+	double before =
+		(steps->level[2] - steps->level[3]) / (steps->time[1] - steps->time[2] + cycle);
+	double last = (steps->level[1] - steps->level[2]) /
+		      fmax(cycle, steps->time[0] - steps->time[1] - cycle);
+
+	return before / last;
+}
+
 void judge_regrowth(struct judge_evidence *ev)
 {
 	const struct judge_series *live = &ev->live;
@@ -160,6 +178,7 @@ void judge_regrowth(struct judge_evidence *ev)
 	ev->regrowth_ended = BLIND_WEIGHT * quiet / ev->axis->span;
 	if (late > 1.2)
 		ev->regrowth_ended += expm1(fmin(600, 4 * (late - 1.2)));
+	ev->regrowth_ended += SLOWING_WEIGHT * fmax(0, slowing(ev, &steps) - 2);
 	/* Sizes in any order would come in rising order once in so many times. */
 	for (size_t i = 2; i <= steps.n; i++)
 		p /= (double)i;

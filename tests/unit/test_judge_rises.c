@@ -120,6 +120,24 @@ static void test_sliding_window(void **state)
 	sim_free(&sim);
 }
 
+/* Keys that come again: each doubling takes eight times as long as the one before. */
+static void test_table_that_levels_off(void **state)
+{
+	static const double times[] = {0.3, 1.1, 6.1, 48.1, INFINITY};
+	struct model model;
+	struct sim sim = plain_sim(&model, 60);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		sim_sized(&sim, times[i], times[i + 1], (double)(1 << i) * 262144);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 1);
+	assert_false(called_leak(model.candidates[0].verdict));
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* An array whose growth makes the collector run: at each mark the full one and its copy are alive,
  * and what is in it must lie within the interval all the same. */
 static void test_array_copied_at_each_mark(void **state)
@@ -164,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_array_copied_at_the_end),
 		cmocka_unit_test(test_sliding_window),
+		cmocka_unit_test(test_table_that_levels_off),
 		cmocka_unit_test(test_array_copied_at_each_mark),
 	};
 
