@@ -15,6 +15,8 @@
 #define MAX_P_VALUE 0.02
 /* Sampled objects below which even a site that frees all of them is not called steady. */
 #define MIN_OBJECTS 8
+/* Points of the live objects among which their jitter cannot be told from their growth. */
+#define FEW_POINTS 6
 /* The odds from which growth is taken to have ended. */
 #define OVER 5
 
@@ -61,7 +63,7 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
 #define BLIND_WEIGHT 1.4
 
 /* Even odds where half of the time is dark. */
-#define TAIL_WEIGHT 4
+#define DARK_WEIGHT 4
 
 /* Of a rise at an even pace, the part that falls into the last half, and the last quarter, of the
  * time; a little less, for a pace that slows down. And the odds from which it is taken to go on. */
@@ -77,19 +79,28 @@ static double ended_odds(const struct judge_evidence *ev)
 		      BLIND_WEIGHT * ev->blind * ev->flat_or_blind;
 
 	/* What has slowed down once is the likelier to do so again. */
-	if (ev->settled > 0)
-		odds *= 3;
-	/* Where the garbage collector runs so seldom that much of the time follows its last cycle,
-	 * the deaths that would show an end are still to come. */
-	return odds + TAIL_WEIGHT * ev->axis->tail * ev->axis->tail;
+	return ev->settled > 0 ? 3 * odds : odds;
+}
+
+/* The odds that it has ended unseen. Where the garbage collector runs so seldom that much of the
+ * time follows the last cycle of which the deaths are known, those that would show it are still to
+ * come. */
+static double dark_odds(const struct judge_evidence *ev)
+{
+	double finish = ev->axis->n_births ? ev->axis->end[ev->axis->n_births - 1] : 0, share;
+
+	if (!ev->live.n || finish <= 0)
+		return 0;
+	share = 1 - ev->axis->end[ev->live.n - 1] / finish;
+	return DARK_WEIGHT * share * share;
 }
 
 /* The probability of a leak of objects: it grows at all, the growth has not ended, and the old
  * neither fade nor are freed. */
 static double objects_confidence(const struct judge_evidence *ev, double chance)
 {
-	return (1 - chance) / (1 + ended_odds(ev)) / (1 + 0.3 * ev->faded) * ev->not_freed *
-	       (1 - ev->replaced);
+	return (1 - chance) / (1 + ended_odds(ev) + dark_odds(ev)) / (1 + 0.3 * ev->faded) *
+	       ev->not_freed * (1 - ev->replaced);
 }
 
 /* The same where arrays are replaced by ever larger ones. */
@@ -229,7 +240,8 @@ static void classify_innocent(const struct judge_options *options, const struct 
 		candidate->verdict = ended_regrowing(ev) ? VERDICT_RAMP_UP : VERDICT_GROWING;
 		candidate->confidence = 1 - ev->regrowth_p;
 	} else if (ev->reached > 0.1 && rise >= (double)options->min_survivors &&
-		   rise > 3 * sqrt(ev->jitter) && ev->fall < 0.5 * rise && !was_garbage(ev, rise)) {
+		   (ev->live.n < FEW_POINTS || rise > 3 * sqrt(ev->jitter)) &&
+		   ev->fall < 0.5 * rise && !was_garbage(ev, rise)) {
 		classify_risen(ev, candidate, ended, rise);
 	} else {
 		candidate->verdict = VERDICT_STEADY;
@@ -350,10 +362,15 @@ static double weight(const struct candidate *candidate)
 	return candidate->resident_known ? candidate->resident_bytes : candidate->live_bytes;
 }
 
-static int compare_candidates(const void *a, const void *b)
+static int compare_candidates(const void *a, const void *b, void *context)
 {
+	const struct model *model = context;
 	const struct candidate *x = a, *y = b;
+	bool x_follows = follows_heap(&model->sites[x->site]);
 
+	/* What holds the heap's sites is not named before them. */
+	if (x_follows != follows_heap(&model->sites[y->site]))
+		return x_follows ? 1 : -1;
 	if (group(x->verdict) != group(y->verdict))
 		return group(x->verdict) - group(y->verdict);
 	if (weight(x) != weight(y))
@@ -412,6 +429,7 @@ void judge(struct model *model, const struct judge_options *given)
 	free(axes);
 	free(evidence);
 	if (n)
-		qsort(model->candidates, n, sizeof(*model->candidates), compare_candidates);
+		qsort_r(model->candidates, n, sizeof(*model->candidates), compare_candidates,
+			model);
 	judge_group(model);
 }

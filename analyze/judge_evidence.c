@@ -17,6 +17,33 @@ static void set_tail(struct judge_axis *axis, bool unfinished, double finish)
 	axis->tail = 1 - axis->span / finish;
 }
 
+/* Of the time from start to finish, how much of its end tells nothing where nothing happens in it.
+ */
+#define IDLE_END 0.1
+
+/*
+ * When the process last did anything that is recorded. It may be kept waiting, or be shutting down,
+ * when the recording ends: that nothing at all is born any more is no news of one site. (Where it
+ * is idle for long, that is what it does, and counts.)
+ */
+static uint64_t active_until(const struct model *model, const struct process *process,
+			     uint64_t start, uint64_t finish)
+{
+	uint64_t last = start;
+
+	if (finish <= start)
+		return finish;
+	for (size_t i = 0; i < model->n_sites; i++) {
+		const struct site *site = &model->sites[i];
+
+		if (&model->processes[site->process] == process && site->last_birth > last)
+			last = site->last_birth;
+	}
+	if (last >= finish || (double)(finish - last) > IDLE_END * (double)(finish - start))
+		return finish;
+	return last;
+}
+
 void judge_axis_init(struct judge_axis *axis, const struct model *model,
 		     const struct process *process, bool by_time)
 {
@@ -27,7 +54,9 @@ void judge_axis_init(struct judge_axis *axis, const struct model *model,
 	double mean;
 	size_t n = 0;
 
-	while (n < n_epochs && epochs[n].end_time)
+	finish = active_until(model, process, start, finish);
+	while (n < n_epochs && epochs[n].end_time &&
+	       (!by_time || !n || epochs[n - 1].end_time < finish))
 		n++;
 	memset(axis, 0, sizeof(*axis));
 	axis->by_time = by_time;
@@ -335,8 +364,8 @@ void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
 	 * loses more. Of most sites either nearly all that is old goes, or nearly none: so
 	 * Jeffreys's prior of a share (1946, Proc. R. Soc. A 186), which leans to both ends. */
 	ev->not_freed = stats_beta_cdf(0.12, ev->died_old + 0.5, ev->survivors + 0.5);
-	ev->all_kept = stats_beta_cdf(0.12, ev->died_old + 1,
-				      judge_sum_objects(ev->alive, 0, ev->old_end) + 1);
+	ev->all_kept = stats_beta_cdf(0.12, ev->died_old + 0.5,
+				      judge_sum_objects(ev->alive, 0, ev->old_end) + 0.5);
 	ev->p_value = stats_binomial_tail(ev->survivors / ev->clumping,
 					  (ev->survivors + ev->died_old) / ev->clumping, 0.5);
 	weigh_shape(ev);

@@ -117,12 +117,84 @@ static void test_beat(void **state)
 	assert_true((double)growing >= at_least(0.95, (double)n));
 }
 
+/* The verdict on goroutines of which one is started in each of `active` slices of 100 and none
+ * ends, beside a site that is `busy` to the end or does as little. */
+static enum verdict goroutines_verdict(int active, bool busy)
+{
+	struct sim sim = sim_new(1, 100, false);
+	struct process *process;
+	enum verdict verdict = VERDICT_TOO_LITTLE;
+	struct model model;
+
+	sim.span = 100;
+	for (size_t i = 0; i < sim.cycles; i++) {
+		sim.mark_start[i] = (double)i + 1;
+		sim.end[i] = (double)i + 1;
+	}
+	sim_model(&sim, &model);
+	process = &model.processes[0];
+	process->slices = xcalloc(process->n_epochs, sizeof(*process->slices));
+	memcpy(process->slices, process->epochs, process->n_epochs * sizeof(*process->slices));
+	process->n_slices = process->n_epochs;
+	for (int churn = 0; churn < 2; churn++) {
+		sim_begin_site(&sim, &model);
+		for (int i = 0; i < (churn && busy ? 100 : active); i++)
+			for (int k = 0; k < 10; k++)
+				sim_object(&sim, i + 0.05 + 0.09 * k,
+					   churn ? i + 0.2 + 0.09 * k : INFINITY);
+		sim_end_site(&sim);
+		model.sites[churn].kind = SITE_GOROUTINE;
+	}
+	judge(&model, NULL);
+	for (size_t i = 0; i < model.n_candidates; i++)
+		if (model.candidates[i].site == 0)
+			verdict = model.candidates[i].verdict;
+	model_free(&model);
+	sim_free(&sim);
+	return verdict;
+}
+
+/* A process that is shutting down, or kept waiting, starts nothing: that its leak pauses too does
+ * not mean that this has ended. Where the others go on, or the pause is long, it does. */
+static void test_idle_end(void **state)
+{
+	(void)state;
+	assert_int_equal(goroutines_verdict(100, true), VERDICT_LEAK);
+	assert_int_equal(goroutines_verdict(94, false), VERDICT_LEAK);
+	assert_int_equal(goroutines_verdict(94, true), VERDICT_RAMP_UP);
+	assert_int_equal(goroutines_verdict(70, false), VERDICT_RAMP_UP);
+}
+
+/* Four cycles in which all that was born is alive are too few to speak of a steady site. */
+static void test_few_points(void **state)
+{
+	static const double ends[] = {2, 5, 11, 23};
+	struct sim sim = sim_new(1, 4, false);
+	struct model model;
+
+	(void)state;
+	sim.span = 40;
+	for (size_t i = 0; i < 4; i++) {
+		sim.mark_start[i] = ends[i] - 0.1;
+		sim.end[i] = ends[i];
+	}
+	sim_model(&sim, &model);
+	sim_begin_site(&sim, &model);
+	for (int i = 0; i < 20; i++)
+		sim_object(&sim, 0.5 + 2 * i, INFINITY);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_int_equal(model.candidates[0].verdict, VERDICT_GROWING);
+	model_free(&model);
+	sim_free(&sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_few_cycles),
-		cmocka_unit_test(test_few_survivors),
-		cmocka_unit_test(test_beat),
+		cmocka_unit_test(test_few_cycles), cmocka_unit_test(test_few_survivors),
+		cmocka_unit_test(test_beat),	   cmocka_unit_test(test_idle_end),
+		cmocka_unit_test(test_few_points),
 	};
 
 	return cmocka_run_group_tests_name("judge on little", tests, NULL, NULL);
