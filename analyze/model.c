@@ -1,6 +1,7 @@
 #include "analyze/model.h"
 
 #include "analyze/clocks.h"
+#include "analyze/program.h"
 #include "analyze/snapshots.h"
 #include "formats/goroutineprofile.h"
 #include "formats/gotrace.h"
@@ -185,6 +186,22 @@ static bool is_runtime(const char *function)
 	       !strncmp(function, "runtime/internal/", strlen("runtime/internal/"));
 }
 
+/* Functions of the runtime may have the names of other packages (internal/bytealg.MakeNoZero,
+ * reflect.unsafe_New), by //go:linkname; their files are the runtime's. */
+static bool is_of_runtime(const struct symtab_frame *frame)
+{
+	static const char directory[] = "runtime/";
+	const char *base = strrchr(frame->file, '/');
+	size_t length = strlen(directory), before;
+
+	if (is_runtime(frame->function))
+		return true;
+	before = base ? (size_t)(base + 1 - frame->file) : 0;
+	return before >= length && !memcmp(base + 1 - length, directory, length) &&
+	       (before == length || base[-(ptrdiff_t)length] == '/') &&
+	       !is_of_program(frame->function);
+}
+
 /* Who maps memory is not the package that has the system call. */
 static bool is_system_call(const struct site *site, const char *function)
 {
@@ -233,8 +250,7 @@ const struct symtab_frame *model_site_frame(const struct model *model, const str
 		const struct symtab_frame *frames = model_frames(model, site, i, &n);
 
 		for (size_t k = 0; k < n; k++) {
-			if (is_runtime(frames[k].function) ||
-			    is_system_call(site, frames[k].function) ||
+			if (is_of_runtime(&frames[k]) || is_system_call(site, frames[k].function) ||
 			    (site->kind == SITE_NATIVE && is_native_go_between(&frames[k])))
 				continue;
 			/* A frame with a name says more than an inner one without. */

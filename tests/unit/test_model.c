@@ -59,6 +59,34 @@ static void test_site_frame(void **state)
 	model_free(&model);
 }
 
+/* What the runtime does under the names of other packages is known by its files. */
+static void test_site_frame_linkname(void **state)
+{
+	static const struct symtab_frame inner[] = {
+		{"internal/bytealg.MakeNoZero", "/usr/lib/go-1.27/src/runtime/slice.go", 437, 0},
+		{"reflect.unsafe_New", "runtime/malloc.go", 9, 0}, /* -trimpath */
+	};
+	static const struct symtab_frame outer[] = {
+		{"strings.(*Builder).grow", "/usr/lib/go-1.27/src/strings/builder.go", 68, 0},
+		{"runtime/pprof.StartCPUProfile", "/usr/lib/go/src/runtime/pprof/pprof.go", 1, 0},
+		{"shop/runtime.New", "/src/shop/runtime/new.go", 3, 0},
+		{"fmt.Sprintf", "/src/myruntime/print.go", 3, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(outer) / sizeof(*outer); i++) {
+		static const uint64_t pcs[] = {0x10, 0x20, 0x30};
+		struct model model = model_with_stack(pcs, 3);
+
+		symtab_add(model.symbols, PID, 0x10, &inner[0], 1);
+		symtab_add(model.symbols, PID, 0x20, &inner[1], 1);
+		symtab_add(model.symbols, PID, 0x30, &outer[i], 1);
+		assert_string_equal(model_site_frame(&model, &model.sites[0])->function,
+				    outer[i].function);
+		model_free(&model);
+	}
+}
+
 static void test_site_frame_runtime_only(void **state)
 {
 	static const uint64_t pcs[] = {0x10, 0x20};
@@ -150,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_site_frame),
+		cmocka_unit_test(test_site_frame_linkname),
 		cmocka_unit_test(test_site_frame_runtime_only),
 		cmocka_unit_test(test_site_frame_without_symbols),
 		cmocka_unit_test(test_clocks),
