@@ -127,6 +127,7 @@ bench: all
 	@tests/bench/placement.sh
 	@tests/bench/native.sh
 	@tests/bench/rate.sh
+	@tests/bench/span.sh
 	@tests/bench/analyze.sh
 # How often the judgement is right, on programs of which the truth is known.
 corpus: all

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type result struct {
 	Go       string  `json:"go"`
 	PID      int     `json:"pid"`
 	Seconds  float64 `json:"seconds"`
+	CPU      float64 `json:"cpu_seconds"`
 	Bytes    uint64  `json:"bytes"`
 	Objects  uint64  `json:"objects"`
 	MBPerS   float64 `json:"mb_per_s"`
@@ -72,6 +74,13 @@ func (w *worker) run(rounds int) {
 	}
 }
 
+// cpu is the time that this process has spent, in seconds.
+func cpu() float64 {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e9
+}
+
 func main() {
 	rounds := flag.Int("rounds", 10, "millions of rounds of three allocations for each worker")
 	workers := flag.Int("workers", 1, "goroutines that allocate")
@@ -80,7 +89,7 @@ func main() {
 
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	begin := time.Now()
+	begin, spent := time.Now(), cpu()
 	var done sync.WaitGroup
 	for i := 0; i < *workers; i++ {
 		done.Add(1)
@@ -91,9 +100,10 @@ func main() {
 	}
 	done.Wait()
 	seconds := time.Since(begin).Seconds()
+	spent = cpu() - spent
 	runtime.ReadMemStats(&after)
 
-	r := result{Program: "allocheavy", Go: runtime.Version(), PID: os.Getpid(), Seconds: seconds}
+	r := result{Program: "allocheavy", Go: runtime.Version(), PID: os.Getpid(), Seconds: seconds, CPU: spent}
 	r.Bytes = after.TotalAlloc - before.TotalAlloc
 	r.Objects = after.Mallocs - before.Mallocs
 	r.MBPerS = float64(r.Bytes) / 1e6 / seconds
