@@ -17,14 +17,11 @@
 #define MAX_SLOTS 1024		      /* of a span: a page of objects of 8 bytes */
 #define MAX_SIZE  ((uint64_t)1 << 48) /* of an object */
 #define WORD	  64
-/* What was taken so shortly before a reading the recorder may not have known yet. */
-#define UNKNOWN_NS 20000000
 
 struct span {
 	uint64_t base, elemsize;
 	uint64_t newest; /* the sample of the last take, as long as it is not known how many slots
 			    were filled since; 0: it is */
-	uint64_t taken;	 /* when it was taken last */
 	uint32_t gen;	 /* the sweep after which it was taken last */
 	uint32_t n_slots, used; /* used: when it was taken last */
 	uint64_t *samples;	/* slots of those that are alive */
@@ -159,7 +156,6 @@ static uint32_t take(struct track *track, struct life *life, const struct event 
 		bury_dead(track, life, index, n_slots == 1 ? NULL : &marks, event);
 	}
 	span->gen = gen;
-	span->taken = event->time;
 	span->used = (uint32_t)event->v[FIELD_ALLOC_COUNT];
 	return index;
 }
@@ -322,15 +318,20 @@ static void read_span(struct track *track, struct life *life, const struct event
 	if (!at)
 		return;
 	span = &life->spans.items[*at];
-	if (!entry->in_use || entry->base != span->base) {
-		bury_dead(track, life, (uint32_t)*at, NULL, when);
-		return;
-	}
 	/* Odd: swept three before, and in use by a processor since. */
 	gen = entry->sweepgen & 1 ? entry->sweepgen - 3 : entry->sweepgen;
+	/* What was there before the last take ended with that. */
+	if (entry->base != span->base)
+		return;
+	/* A sweep has freed it, unless it was taken anew since it was read. */
+	if (!entry->in_use) {
+		if ((int32_t)(gen - span->gen) > 0)
+			bury_dead(track, life, (uint32_t)*at, NULL, when);
+		return;
+	}
 	if ((int32_t)(gen - span->gen) > 0) {
 		settle(track, life, span, span->n_slots);
-		if (entry->n_words && when->time > span->taken + UNKNOWN_NS)
+		if (entry->n_words)
 			bury_dead(track, life, (uint32_t)*at, &marks, when);
 	} else if (gen == span->gen) {
 		weigh(track, life, span, entry->count);

@@ -192,7 +192,7 @@ bool note_native_picks(uint32_t every, uint64_t pointer);
 
 /*
  * A span of the heap in which sampled objects lie. Its bits are allocBits as its last sweep left
- * them, of the slots of sampled objects alone: 1 was reached by the mark of that cycle.
+ * them, one for each slot, whether sampled or not: 1 was reached by the mark of that cycle.
  */
 struct note_span {
 	uint64_t address;  /* of the runtime's mspan */

@@ -358,7 +358,7 @@ static bool judge(struct spans *spans, struct span *span, const struct mspan *no
 
 		entry->n_words = is_large(span->spanclass) ? 0 : span->n_words;
 		for (size_t w = 0; w < entry->n_words; w++)
-			entry->words[w] = span->sampled[w] & bits[w];
+			entry->words[w] = bits[w];
 	}
 	for (size_t w = 0; w < span->n_words; w++) {
 		/* The one object of a large span is there as long as the span is. */

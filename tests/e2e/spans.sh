@@ -96,9 +96,15 @@ fi
 
 # A program without heap profiling is recorded in this way by itself.
 if go_program system noprofile; then
-	"$record" -o "$work/auto.gmt" -- "$program" -duration 1s >/dev/null 2>"$work/auto.log"
+	"$record" -o "$work/auto.gmt" -- "$program" -duration 2s >"$work/auto.json" 2>"$work/auto.log"
 	check "without heap profiling: record says what it does" \
 		grep -q "of each span that is filled with objects one is followed" "$work/auto.log"
 	within "without heap profiling: spans" "$(count_events "$work/auto.gmt" refill)" 100 1000000
+	"$analyze" -f json "$work/auto.gmt" >"$work/auto.report"
+	leak=$(jq -c '[.candidates[] | select(.site.function == "main.leakEntry")][0]' "$work/auto.report")
+	same "without heap profiling: no object that is kept is taken for dead" 0 "$(jq .deaths <<<"$leak")"
+	within "without heap profiling: how many are kept, against the program's count" \
+		"$(jq -n --argjson l "$leak" --slurpfile t "$work/auto.json" \
+			'$l.live_est_objects / $t[0].sites[0].objects_kept')" 0.8 1.25
 fi
 finish

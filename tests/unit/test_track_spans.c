@@ -373,6 +373,55 @@ static void test_without_bits(void **state)
 	heap_free(&heap);
 }
 
+static void tell_gone(struct heap *heap, const struct heap_span *span, uint32_t gen)
+{
+	struct note_span entry = {.address = span->mspan, .base = span->base, .sweepgen = gen};
+
+	heap->time += 30000000;
+	track_event(heap->track, &(struct event){
+					 .kind = EVENT_NOTE,
+					 .time = heap->time,
+					 .pid = PID,
+					 .note = {.kind = NOTE_SPANS,
+						  .spans = {.pid = PID,
+							    .begin = heap->time - 20000000,
+							    .end = heap->time,
+							    .entries = &entry,
+							    .n_entries = 1}},
+				 });
+}
+
+/* Two samples at one place, the second in a span that was taken anew; how many are alive where the
+ * span at `base` is then said to have been freed by the sweep `gen`. */
+static uint64_t alive_after_gone(uint32_t gen, uint64_t base)
+{
+	struct heap_span span = {.mspan = 7, .base = 0xc000002000, .class = 1, .gen = 100};
+	struct heap heap;
+	uint64_t live;
+
+	heap_begin(&heap, 1);
+	tell_take(&heap, &span, 0x1000);
+	span.gen = 102;
+	tell_take(&heap, &span, 0x1000);
+	span.base = base;
+	tell_gone(&heap, &span, gen);
+	track_finish(heap.track);
+	assert_int_equal(site_of(&heap, 0)->births, 2);
+	live = site_of(&heap, 0)->live;
+	heap_free(&heap);
+	return live;
+}
+
+/* A span may have been free when it was read, and be taken before the reading has ended. */
+static void test_taken_while_others_are_read(void **state)
+{
+	(void)state;
+	assert_int_equal(alive_after_gone(102, 0xc000002000), 1);
+	assert_int_equal(alive_after_gone(104, 0xc000002000), 0);
+	/* Another span that the same mspan was of. */
+	assert_int_equal(alive_after_gone(104, 0xc000004000), 1);
+}
+
 static void send(struct heap *heap, const struct event *event)
 {
 	track_event(heap->track, event);
@@ -433,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_samples_are_followed),
 		cmocka_unit_test(test_the_last_reading_completes),
 		cmocka_unit_test(test_without_bits),
+		cmocka_unit_test(test_taken_while_others_are_read),
 		cmocka_unit_test(test_hostile),
 	};
 
