@@ -14,6 +14,7 @@
 #include "analyze/report_json.h"
 #include "analyze/report_text.h"
 #include "analyze/report_text_gates.h"
+#include "analyze/salvage.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "formats/xalloc.h"
@@ -340,6 +341,9 @@ int main(int argc, char *argv[])
 			break;
 		case ANALYZE_VERSION:
 			err = print("analyze " GMT_VERSION "\n");
+			break;
+		case ANALYZE_SALVAGE:
+			err = salvage_trace(options.traces[0], options.salvage, &log);
 			break;
 		case ANALYZE_METRICS:
 		case ANALYZE_REPORT:

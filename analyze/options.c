@@ -48,6 +48,8 @@ const char analyze_help[] =
 	"                       live-goal-part, forced, live-growth, live-growth-bytes,\n"
 	"                       flat-goal, overshoot, overshoot-part, stacks, stacks-bytes;\n"
 	"                       as in pause=5ms, assist=10%; may be given again\n"
+	"      --salvage FILE   write no report, but a whole file of what is left of a TRACE that\n"
+	"                       was cut off or damaged: one that perf reads, too\n"
 	"      --color WHEN     auto (default), always, never\n"
 	"  -q, --quiet          warnings only\n"
 	"  -v, --verbose        details\n"
@@ -93,6 +95,7 @@ enum {
 	OPT_FAIL_ON,
 	OPT_GATES,
 	OPT_LIST_METRICS,
+	OPT_SALVAGE,
 	OPT_COLOR,
 	OPT_VERSION,
 };
@@ -114,6 +117,7 @@ static const struct option long_options[] = {
 	{"fail-on", required_argument, NULL, OPT_FAIL_ON},
 	{"gates", required_argument, NULL, OPT_GATES},
 	{"list-metrics", no_argument, NULL, OPT_LIST_METRICS},
+	{"salvage", required_argument, NULL, OPT_SALVAGE},
 	{"color", required_argument, NULL, OPT_COLOR},
 	{"colour", required_argument, NULL, OPT_COLOR},
 	{"quiet", no_argument, NULL, 'q'},
@@ -225,6 +229,10 @@ static struct error *parse_option(int opt, struct analyze_options *options)
 	case OPT_LIST_METRICS:
 		options->action = ANALYZE_METRICS;
 		return NULL;
+	case OPT_SALVAGE:
+		options->salvage = optarg;
+		options->action = ANALYZE_SALVAGE;
+		return NULL;
 	case OPT_COLOR:
 		return parse_color(optarg, options);
 	case 'q':
@@ -244,6 +252,9 @@ static struct error *parse_option(int opt, struct analyze_options *options)
 
 static struct error *check(const struct analyze_options *options)
 {
+	if (options->action == ANALYZE_SALVAGE && options->n_traces != 1)
+		return error_remedy(error_new("--salvage makes one file of one trace"),
+				    "see `analyze --help`");
 	if (options->action != ANALYZE_REPORT)
 		return NULL;
 	if (options->baseline && !options->n_traces)

@@ -9,7 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum analyze_action { ANALYZE_REPORT, ANALYZE_METRICS, ANALYZE_HELP, ANALYZE_VERSION };
+enum analyze_action {
+	ANALYZE_REPORT,
+	ANALYZE_METRICS,
+	ANALYZE_SALVAGE,
+	ANALYZE_HELP,
+	ANALYZE_VERSION,
+};
 enum analyze_format { FORMAT_TEXT, FORMAT_JSON };
 enum analyze_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
@@ -20,6 +26,7 @@ struct analyze_options {
 	size_t n_traces, n_gctraces, n_dumps, n_gotraces;
 	enum analyze_format format;
 	const char *output;	    /* NULL: standard output */
+	const char *salvage;	    /* the file to make of the trace; NULL: none */
 	struct gates gates;	    /* checked */
 	const char *baseline;	    /* NULL: none */
 	uint64_t from, to;	    /* ns from the start of the trace; to 0: to its end */

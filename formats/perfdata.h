@@ -121,6 +121,9 @@ const struct perfdata_info *perfdata_info(const struct perfdata_reader *reader);
  */
 void perfdata_next(struct perfdata_reader *reader, struct perfdata_record *record);
 const char *perfdata_damage(const struct perfdata_reader *reader);
+/* The body of a small feature section, as it lies in the file; NULL where there is none. */
+const uint8_t *perfdata_feature_body(const struct perfdata_reader *reader,
+				     enum perfdata_feature feature, size_t *len);
 /* Bytes of the file consumed so far, and its size (0 for a pipe): for progress. */
 void perfdata_progress(const struct perfdata_reader *reader, uint64_t *done, uint64_t *total);
 void perfdata_close(struct perfdata_reader *reader);
@@ -176,6 +179,9 @@ struct perfdata_writer_options {
 	char *const *cmdline; /* NULL-terminated */
 	const uint8_t *tracing_data;
 	size_t tracing_data_len;
+	/* What the sections say of a machine, its clocks and the recorder is taken from this file;
+	 * NULL: it is what holds here and now. */
+	const struct perfdata_reader *like;
 };
 
 /*

@@ -10,6 +10,9 @@
  * not trusted: one that does not parse leaves its part of the info as it was.
  */
 
+/* Of a section no larger than this the bytes themselves are kept, too. */
+#define MAX_KEPT ((size_t)1 << 20)
+
 /* A text with its length (rounded up) in front; NULL where it is cut. In place, or NULL. */
 static const char *get_string(struct cursor *c)
 {
@@ -221,6 +224,10 @@ void perfdata_read_feature(struct perfdata_reader *reader, unsigned feature, con
 	struct cursor c = cursor_make(body, len);
 
 	c.swap = info->swapped;
+	if (feature < PERFDATA_FEAT_BITS && len <= MAX_KEPT) {
+		reader->bodies[feature].len = 0;
+		buffer_append(&reader->bodies[feature], body, len);
+	}
 	switch (feature) {
 	case PERFDATA_FEAT_BUILD_ID:
 		read_build_ids(reader, &c);
@@ -256,6 +263,13 @@ void perfdata_read_feature(struct perfdata_reader *reader, unsigned feature, con
 		read_clock_data(&c, info);
 		break;
 	}
+}
+
+const uint8_t *perfdata_feature_body(const struct perfdata_reader *reader,
+				     enum perfdata_feature feature, size_t *len)
+{
+	*len = reader->bodies[feature].len;
+	return *len ? reader->bodies[feature].data : NULL;
 }
 
 void perfdata_info_free(struct perfdata_info *info)

@@ -151,6 +151,7 @@ struct perfdata_reader {
 	uint8_t *bounce; /* one record: what has to be swapped or aligned */
 	uint8_t *tracing_data, *symtab, *dumps, *unwind;
 	size_t events_cap, build_ids_cap;
+	struct buffer bodies[PERFDATA_FEAT_BITS]; /* of small features, as they are */
 	struct perfdata_event **retired; /* arrays of events that the caller may still point to */
 	size_t n_retired, retired_cap;
 	bool started; /* info has been given out */

@@ -456,6 +456,8 @@ void perfdata_close(struct perfdata_reader *reader)
 	free(reader->symtab);
 	free(reader->dumps);
 	free(reader->unwind);
+	for (size_t i = 0; i < PERFDATA_FEAT_BITS; i++)
+		buffer_free(&reader->bodies[i]);
 	free(reader->damage);
 	free(reader->path);
 	free(reader);

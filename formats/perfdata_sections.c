@@ -186,12 +186,52 @@ void perfdata_encode_compressed(struct buffer *out, int level, uint64_t raw, uin
 	buffer_u32(out, PERFDATA_PACK_MAX);
 }
 
+/* What is said of the machine and the recorder rather than of this file. */
+static bool is_of_machine(enum perfdata_feature feature)
+{
+	switch (feature) {
+	case PERFDATA_FEAT_HOSTNAME:
+	case PERFDATA_FEAT_OSRELEASE:
+	case PERFDATA_FEAT_VERSION:
+	case PERFDATA_FEAT_ARCH:
+	case PERFDATA_FEAT_NRCPUS:
+	case PERFDATA_FEAT_TOTAL_MEM:
+	case PERFDATA_FEAT_CMDLINE:
+	case PERFDATA_FEAT_CLOCKID:
+	case PERFDATA_FEAT_CLOCK_DATA:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool copy_section(struct buffer *out, enum perfdata_feature feature,
+			 const struct perfdata_reader *like)
+{
+	size_t len;
+	const uint8_t *body = perfdata_feature_body(like, feature, &len);
+
+	if (body)
+		buffer_append(out, body, len);
+	return body != NULL;
+}
+
+static bool has_names(const struct perfdata_writer_options *options)
+{
+	for (size_t i = 0; i < options->n_events; i++)
+		if (options->events[i].name)
+			return true;
+	return false;
+}
+
 bool perfdata_encode_section(struct buffer *out, enum perfdata_feature feature,
 			     const struct perfdata_writer_options *options)
 {
 	const struct perf_event_attr *attr = &options->events[0].attr;
 	struct utsname uts;
 
+	if (options->like && is_of_machine(feature))
+		return copy_section(out, feature, options->like);
 	uname(&uts);
 	switch (feature) {
 	case PERFDATA_FEAT_TRACING_DATA:
@@ -218,6 +258,8 @@ bool perfdata_encode_section(struct buffer *out, enum perfdata_feature feature,
 		put_cmdline(out, options->cmdline);
 		return true;
 	case PERFDATA_FEAT_EVENT_DESC:
+		if (options->like && !has_names(options))
+			return false;
 		put_event_desc(out, options);
 		return true;
 	case PERFDATA_FEAT_SAMPLE_TIME:

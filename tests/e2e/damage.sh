@@ -86,6 +86,73 @@ for trace in whole pipe; do
 	same "$trace.gmt, single bits turned" "" "$(head -n 5 $trace.bits)"
 done
 
+# salvaged FILE [perf]: what is wrong with what --salvage makes of a file: nothing may hang or die. Of
+# one that was only cut it holds as many events as analyze finds in the file itself, and perf too.
+salvaged() {
+	local file=$1 status=0 wanted got
+	rm -f "$file.whole"
+	timeout 20 "$analyze" --salvage "$file.whole" "$file" 2>"$file.err" || status=$?
+	if [ $status = 2 ] && grep -q '^analyze: ' "$file.err" && [ ! -e "$file.whole" ]; then
+		return
+	elif [ $status != 0 ]; then
+		echo "$file: exit status $status"
+		return
+	fi
+	echo "$file" >>salvaged
+	# Where no event is left that tells anything, a report is none.
+	"$analyze" "$file" >/dev/null 2>&1 || return
+	if [ ! "${2-}" ]; then
+		"$analyze" "$file.whole" >/dev/null 2>&1 || echo "$file: what was saved is not analyzed"
+		return
+	fi
+	wanted=$("$analyze" -f json "$file" | jq -c '[.metrics["trace.events"], .trust.births, .trust.deaths]')
+	got=$("$analyze" -f json "$file.whole" | jq -c '[.metrics["trace.events"], .trust.births, .trust.deaths]')
+	[ "$wanted" = "$got" ] || echo "$file: $wanted events, births, deaths; salvaged: $got"
+	timeout 30 perf script -i "$file.whole" -F event >"$file.perf" 2>"$file.perf.err" ||
+		echo "$file: perf script: $(head -n 1 "$file.perf.err")"
+	got=$(grep -vc 'gmt:note' "$file.perf")
+	[ "$(jq '.[0]' <<<"$wanted")" = "$got" ] || echo "$file: $wanted events; perf script prints $got"
+	got="$(grep -cE '^ *gmt_[^:]*:birth:' "$file.perf") $(grep -cE '^ *gmt_[^:]*:death:' "$file.perf")"
+	[ "$(jq -r '"\(.[1]) \(.[2])"' <<<"$wanted")" = "$got" ] || echo "$file: $wanted; perf script prints $got"
+}
+
+# header FILE: what perf says of the machine, the clocks and the command.
+header() {
+	perf script --header-only -i "$1" 2>/dev/null |
+		grep -E '^# (hostname|os release|arch|nrcpus|total memory|cmdline|clockid|reference time)' | sort
+}
+
+for trace in whole pipe; do
+	n=0
+	# In the front half lie the formats, without which there is nothing to save.
+	size=$(stat -c %s $trace.gmt)
+	for at in $(random 12 $((size / 2))); do
+		at=$((size / 2 + at)) n=$((n + 1))
+		head -c "$at" $trace.gmt >"cut-$trace-$n.gmt"
+		salvaged "cut-$trace-$n.gmt" perf
+	done
+	for at in $(random 30 "$(stat -c %s $trace.gmt)"); do
+		cp $trace.gmt bit.gmt
+		byte=$(od -An -tu1 -j "$at" -N 1 $trace.gmt)
+		# shellcheck disable=SC2059
+		printf "\\x$(printf %02x $((byte ^ 1 << at % 8)))" |
+			dd of=bit.gmt bs=1 seek="$at" conv=notrunc status=none
+		salvaged bit.gmt
+	done
+done >salvage.wrong
+same "what --salvage makes of cut and damaged traces" "" "$(head -n 5 salvage.wrong)"
+within "cut traces that it made whole" "$(grep -c cut- salvaged)" 16 24
+within "damaged traces of which it saved a part" "$(grep -c bit salvaged)" 30 60
+last=$(grep cut-whole- salvaged | tail -n 1)
+same "perf says of a salvaged trace what it said of the whole one" "$(header whole.gmt)" "$(header "$last.whole")"
+check "perf report reads it" sh -c "perf report --stdio -i '$last.whole' 2>/dev/null | grep -q birth"
+check "it says what is missing" sh -c "'$analyze' -v '$last.whole' | tr -s ' \n' '  ' | grep -q 'nothing of what came behind them'"
+check "a file that is there is not replaced" sh -c "! '$analyze' --salvage '$last.whole' '$last' 2>salvage.err && grep -q 'is there already' salvage.err"
+perf record -q -o foreign.data -e 'sched:sched_switch' -- true >/dev/null 2>&1
+head -c $(($(stat -c %s foreign.data) - 4000)) foreign.data >foreign-cut.data
+check "of perf's own file it says that the formats are lost" sh -c "! '$analyze' --salvage foreign.whole foreign-cut.data 2>foreign.err &&
+	grep -q 'formats of its tracepoints' foreign.err && [ ! -e foreign.whole ]"
+
 # How much of the trace a cut leaves: what was written before it is there.
 total=$(jq .trust.births <("$analyze" -f json whole.gmt))
 head -c $(($(stat -c %s whole.gmt) * 2 / 3)) whole.gmt >cut.gmt
