@@ -185,11 +185,17 @@ static bool follows_heap(const struct site *site)
 	return site->of_runtime && site->kind == SITE_MAPPING;
 }
 
-/* Whether most of what rose was dead soon after the last point: then it was garbage of the last
- * cycle, allocated while its mark ran, as a site that churns makes more of now and then. */
-static bool was_garbage(const struct judge_evidence *ev, double rise)
+/*
+ * Whether a rise is what it seems. Where most of it was dead soon after the last point, it was
+ * garbage of the last cycle, allocated while its mark ran, as a site that churns makes more of now
+ * and then; and what takes the place of others' objects has not grown.
+ */
+static bool truly_rose(const struct judge_evidence *ev, double rise)
 {
-	return !ev->axis->by_time && judge_sum_objects(ev->alive, 0, ev->live.n) < 0.5 * rise;
+	bool garbage =
+		!ev->axis->by_time && judge_sum_objects(ev->alive, 0, ev->live.n) < 0.5 * rise;
+
+	return !garbage && ev->replaced < 0.5;
 }
 
 /* What rose, and has not come down: it levelled off as its old go, or grows no more, or does. */
@@ -233,7 +239,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 		candidate->verdict = VERDICT_BURST;
 		candidate->confidence = stats_normal_cdf(ev->drop_z - 1.5);
 	} else if (half_z >= 2.5 && ev->fall < 0.5 * ev->half_rise && ended < OVER &&
-		   !was_garbage(ev, ev->half_rise)) {
+		   truly_rose(ev, ev->half_rise)) {
 		candidate->verdict = VERDICT_GROWING;
 		candidate->confidence = stats_normal_cdf(half_z - 1);
 	} else if (ev->regrown) {
@@ -241,7 +247,7 @@ static void classify_innocent(const struct judge_options *options, const struct 
 		candidate->confidence = 1 - ev->regrowth_p;
 	} else if (ev->reached > 0.1 && rise >= (double)options->min_survivors &&
 		   (ev->live.n < FEW_POINTS || rise > 3 * sqrt(ev->jitter)) &&
-		   ev->fall < 0.5 * rise && !was_garbage(ev, rise)) {
+		   ev->fall < 0.5 * rise && truly_rose(ev, rise)) {
 		classify_risen(ev, candidate, ended, rise);
 	} else {
 		candidate->verdict = VERDICT_STEADY;
