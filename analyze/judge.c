@@ -62,8 +62,8 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
  * their growth in churn are those where such time is long. */
 #define BLIND_WEIGHT 1.4
 
-/* Even odds where half of the time is dark. */
-#define DARK_WEIGHT 4
+/* Even odds where 0.7 of the time is dark. */
+#define DARK_WEIGHT 2
 
 /* Of a rise at an even pace, the part that falls into the last half, and the last quarter, of the
  * time; a little less, for a pace that slows down. And the odds from which it is taken to go on. */

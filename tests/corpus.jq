@@ -19,7 +19,8 @@ truth as $truth
 | ($truth.also // []) as $also
 | ($truth.truth == "leak") as $leak
 | [.candidates[] | . + {
-	at: exactly($sites),
+	# The runtime's own mappings stand under whoever had the heap grow.
+	at: (exactly($sites) and (.of_runtime and .kind == "mapping" | not)),
 	# A thread that is kept is the leak, whoever starts it.
 	true: ($leak and (exactly($sites) or begins($also) or
 		(.kind == "thread" and $truth.kind == "thread"))),
