@@ -128,7 +128,7 @@ static void adopt(struct children *c, uint32_t pid, bool *opened)
 	child->watch = watch_new(&child->target, r->log, emit_note, r);
 	/* A table has nothing to be compared with where there are no breakpoints. */
 	watch_for_heap(child->watch, same ? same->heap : HEAP_OFF);
-	if (same && r->options->goroutines)
+	if (same && r->lists_goroutines)
 		watch_goroutines(child->watch);
 	log_debug(r->log, "process %u: %s, started by a target", pid, child->target.exe);
 	xgrow(c->items, c->cap, c->n + 1);

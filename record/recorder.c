@@ -24,15 +24,30 @@
 
 /* ---- While it runs ------------------------------------------------------------------------- */
 
+/* A list of the goroutines is of use where their beginnings and ends are recorded with their
+ * numbers: by breakpoints of tracefs alone. */
+static bool lists_goroutines(const struct recording *r)
+{
+	const struct trace_event *events;
+	size_t n;
+
+	events = probes_events(r->probes, &n);
+	for (size_t i = 0; i < n && r->options->goroutines; i++)
+		if (!events[i].path && !strcmp(events[i].name, "go_exit"))
+			return true;
+	return false;
+}
+
 static void watch_targets(struct recording *r)
 {
+	r->lists_goroutines = lists_goroutines(r);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		r->watches[i] = watch_new(&r->targets[i], r->log, emit_note, r);
 		watch_for_heap(r->watches[i], r->plans[i].heap);
 		if (r->options->set_rate)
 			watch_set_rate(r->watches[i], r->options->set_rate, r->journal);
 		watch_share(r->watches[i], r->n_targets);
-		if (r->options->goroutines)
+		if (r->lists_goroutines)
 			watch_goroutines(r->watches[i]);
 		target_load_bias(&r->targets[i], &r->biases[i]);
 	}

@@ -50,6 +50,7 @@ struct recording {
 	size_t n_targets;
 	struct children *children; /* what the targets have started */
 	struct probes *probes;
+	bool lists_goroutines; /* those that are there, at the beginning of a file */
 	struct session *session;
 	struct span_events *spans; /* --heap=span; else NULL */
 	uint64_t id;		   /* the same in all files of the recording */

@@ -370,6 +370,12 @@ static void on_goroutines(void *context, const struct note_goroutines *part)
 	struct watch *w = context;
 	struct buffer payload = {0};
 
+	if (part->part == 0)
+		log_debug(w->log,
+			  "process %d: its goroutines were read in %.1f ms, %u part%s of at most "
+			  "%d each",
+			  w->target->pid, (double)(part->end - part->begin) / 1e6, part->parts,
+			  part->parts == 1 ? "" : "s", NOTE_GOROUTINES_MAX_ENTRIES);
 	note_put_goroutines(&payload, part);
 	emit(w, part->begin, &payload);
 }
