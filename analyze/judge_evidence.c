@@ -54,6 +54,9 @@ void judge_axis_init(struct judge_axis *axis, const struct model *model,
 	double mean;
 	size_t n = 0;
 
+	/* Of a part that was cut out of the recording, the process may end after it. */
+	if (model->last_time && finish > model->last_time)
+		finish = model->last_time;
 	finish = active_until(model, process, start, finish);
 	while (n < n_epochs && epochs[n].end_time &&
 	       (!by_time || !n || epochs[n - 1].end_time < finish))

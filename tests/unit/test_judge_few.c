@@ -165,6 +165,25 @@ static void test_idle_end(void **state)
 	assert_int_equal(goroutines_verdict(70, false), VERDICT_RAMP_UP);
 }
 
+/* Of the first part of a recording it is known when the process ends, long after it: the growth has
+ * not ended with the part. */
+static void test_part(void **state)
+{
+	struct sim sim = sim_new(7, 40, false);
+	struct model model;
+
+	(void)state;
+	sim_model(&sim, &model);
+	sim_begin_site(&sim, &model);
+	sim_retain(&sim, 200, 0, 1);
+	sim_end_site(&sim);
+	model.processes[0].end = model.last_time + 2 * (model.last_time - model.first_time);
+	judge(&model, NULL);
+	assert_int_equal(model.candidates[0].verdict, VERDICT_LEAK);
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* Four cycles in which all that was born is alive are too few to speak of a steady site. */
 static void test_few_points(void **state)
 {
@@ -194,7 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_few_cycles), cmocka_unit_test(test_few_survivors),
 		cmocka_unit_test(test_beat),	   cmocka_unit_test(test_idle_end),
-		cmocka_unit_test(test_few_points),
+		cmocka_unit_test(test_part),	   cmocka_unit_test(test_few_points),
 	};
 
 	return cmocka_run_group_tests_name("judge on little", tests, NULL, NULL);
