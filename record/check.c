@@ -103,7 +103,7 @@ static void check_last_reading(FILE *out)
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
 
 	say(out, fd >= 0, "last reading at exit", fd >= 0 ? "userfaultfd" : strerror(errno),
-	    "run record as root; without it the bucket table of a program that ends by itself is "
+	    "run record as root; without it what is read of a program that ends by itself is "
 	    "some seconds old");
 	if (fd >= 0)
 		close(fd);

@@ -29,14 +29,19 @@ struct memory {
 	bool holding;
 };
 
+static int open_file(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 struct error *memory_open(pid_t pid, struct memory **memory)
 {
 	struct memory *m;
-	char path[64];
-	int fd;
+	int fd = open_file(pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_remedy(error_errno(errno, "process %d: cannot read its memory", pid),
 				    "run record as root, or with CAP_SYS_PTRACE");
@@ -157,6 +162,20 @@ void memory_release(struct memory *memory)
 		close(memory->uffd);
 	memory->page = NULL;
 	memory->uffd = -1;
+}
+
+void memory_reopen(struct memory *memory)
+{
+	int fd = open_file(memory->pid);
+	bool held = memory->holding;
+
+	if (fd < 0)
+		return;
+	memory_release(memory);
+	close(memory->fd);
+	memory->fd = fd;
+	if (held)
+		error_free(memory_hold(memory, memory->readable));
 }
 
 void memory_close(struct memory *memory)

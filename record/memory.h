@@ -42,6 +42,12 @@ bool memory_read_pieces(const struct memory *memory, const struct memory_piece *
  */
 struct error *memory_hold(struct memory *memory, uint64_t readable);
 
+/*
+ * The process executes another program: from now on that program's memory is read, and kept as the
+ * former was. Where it cannot be opened it stays as it is.
+ */
+void memory_reopen(struct memory *memory);
+
 /* Lets a held address space go. */
 void memory_release(struct memory *memory);
 

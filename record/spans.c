@@ -47,7 +47,7 @@ struct chunk {
 };
 
 struct spans {
-	uint32_t pid;
+	uint32_t pid, programs;
 	struct span **items;
 	size_t n, cap;
 	struct map index; /* by address */
@@ -196,6 +196,7 @@ void spans_take(struct spans *spans, const struct span_take *take)
 
 void spans_forget(struct spans *spans, uint64_t before)
 {
+	spans->programs++;
 	for (size_t i = spans->n; i-- > 0;) {
 		if (spans->items[i]->time < before)
 			remove_span(spans, i);
@@ -473,6 +474,11 @@ void spans_read(struct spans *spans, const struct spans_source *source, uint64_t
 	}
 	flush(spans, context, on_spans);
 	spans->cpu_time += took;
+}
+
+uint32_t spans_programs(const struct spans *spans)
+{
+	return spans->programs;
 }
 
 size_t spans_count(const struct spans *spans)

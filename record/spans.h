@@ -58,6 +58,9 @@ void spans_forget(struct spans *spans, uint64_t before);
 void spans_read(struct spans *spans, const struct spans_source *source, uint64_t cpu_time,
 		void *context, void (*on_spans)(void *context, const struct note_spans *part));
 
+/* How often the process has executed another program. */
+uint32_t spans_programs(const struct spans *spans);
+
 /* How many are watched, and how many more were not, because there are too many. */
 size_t spans_count(const struct spans *spans);
 uint64_t spans_left_out(const struct spans *spans);

@@ -31,9 +31,10 @@ struct watch {
 	uint64_t rss; /* as of the last tick */
 	uint64_t rate_size;
 	bool rate_seen; /* non-zero at least once */
-	uint64_t heap_sweepgen_at;
+	uint64_t heap_sweepgen_at, program_bias;
 	size_t processes; /* that share what readings may cost */
 	bool held, spans_left_out;
+	uint32_t programs; /* that the process has executed since it is watched */
 	struct go_memory *go;
 	struct residence *residence;
 	struct goroutines *goroutines; /* NULL: not asked for, or not known */
@@ -203,6 +204,7 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
 	w->rate_at = global_address(w, "runtime.MemProfileRate");
 	w->heap_live_at = heap_live_address(w);
 	w->heap_sweepgen_at = heap_sweepgen_address(w);
+	w->program_bias = w->process.load_bias;
 	open_buckets(w);
 	if (w->buckets)
 		hold_memory(w);
@@ -445,6 +447,18 @@ static void on_spans(void *context, const struct note_spans *part)
 	emit(w, part->end, &payload);
 }
 
+/* The process has executed its program again: it lies elsewhere, in other memory. */
+static void read_new_program(struct watch *w)
+{
+	uint64_t bias;
+
+	memory_reopen(w->memory);
+	if (!w->heap_sweepgen_at || !target_load_bias(w->target, &bias))
+		return;
+	w->heap_sweepgen_at += bias - w->program_bias;
+	w->program_bias = bias;
+}
+
 /* 0.4 % of a core. */
 #define SPANS_CPU_TIME 4000000u
 
@@ -454,6 +468,10 @@ void watch_spans(struct watch *watch, struct spans *spans, bool whole)
 
 	if (!watch->go)
 		return;
+	if (watch->programs != spans_programs(spans)) {
+		watch->programs = spans_programs(spans);
+		read_new_program(watch);
+	}
 	spans_read(spans,
 		   &(struct spans_source){
 			   .memory = watch->memory,

@@ -94,6 +94,17 @@ if go_program "${version:-system}" spans; then
 	within "rotated: files" $n 2 20
 fi
 
+# A process that executes its program again, as servers do with a new configuration: its memory is
+# another from then on.
+if go_program "${version:-system}" spans; then
+	folder=$work/again
+	in_folder "$folder" "$record" -q --heap=span -o trace.gmt -- "$program" -again
+	same "executed again: exit status" 0 "$(cat "$folder/status")"
+	compare "$folder" "$folder/trace.gmt"
+	check_samples "executed again" 300
+	within "executed again: what is dropped is found dead" "$(found dropped_alive)" 0 2
+fi
+
 # A program without heap profiling is recorded in this way by itself.
 if go_program system noprofile; then
 	"$record" -o "$work/auto.gmt" -- "$program" -duration 2s >"$work/auto.json" 2>"$work/auto.log"

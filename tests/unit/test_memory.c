@@ -72,7 +72,7 @@ static void test_reads(void **state)
 	waitpid(pid, NULL, 0);
 }
 
-static void test_held_memory_outlives_process(void **state)
+static void check_held(bool reopened)
 {
 	uint64_t value = 0;
 	struct memory_piece piece = {(uintptr_t)&marker[1], &value, sizeof(value)};
@@ -80,11 +80,14 @@ static void test_held_memory_outlives_process(void **state)
 	int release, status;
 	pid_t pid = start_child(&release);
 
-	(void)state;
 	assert_null(memory_open(pid, &memory));
 	wait_for_marker(memory);
 	assert_null(memory_hold(memory, (uintptr_t)&marker));
 	usleep(20000);
+	if (reopened) {
+		memory_reopen(memory);
+		usleep(20000);
+	}
 	assert_int_equal(write(release, "x", 1), 1);
 	/* The end of the process itself is not held up. */
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -95,6 +98,18 @@ static void test_held_memory_outlives_process(void **state)
 	assert_false(memory_u64(memory, (uintptr_t)&marker[1], &value));
 	memory_close(memory);
 	close(release);
+}
+
+static void test_held_memory_outlives_process(void **state)
+{
+	(void)state;
+	check_held(false);
+}
+
+static void test_reopened_memory_is_held(void **state)
+{
+	(void)state;
+	check_held(true);
 }
 
 static void test_no_such_process(void **state)
@@ -113,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_held_memory_outlives_process),
+		cmocka_unit_test(test_reopened_memory_is_held),
 		cmocka_unit_test(test_no_such_process),
 	};
 

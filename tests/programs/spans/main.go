@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -85,7 +86,11 @@ func main() {
 	rounds := flag.Int("rounds", 25000, "how often each size is dropped; kept is one in ten")
 	pause := flag.Duration("pause", 0, "after each 100 rounds")
 	wait := flag.Bool("wait", false, "in the middle, until there is something to read")
+	again := flag.Bool("again", false, "execute this program once more, in this process")
 	flag.Parse()
+	if *again {
+		syscall.Exec("/proc/self/exe", os.Args[:1], os.Environ())
+	}
 	kept = make([][]byte, 0, most)
 	keptAt = make([]uintptr, 0, most)
 	droppedAt = make([]uintptr, 0, most)
