@@ -401,6 +401,13 @@ check_foreign() {
 			boundaries "$name" "$plan.all" "$program"
 		fi
 		same "$name: no probe is at an entry" "" "$(grep -P '\tentry' "$plan.all")"
+		make_plan span
+		same "$name, span: every role has its place" "" "$(cat "$plan.span.lost")"
+		same "$name, span: what a span is taken for, and what goes back" "large,refill,release" \
+			"$(grep -oP '^(refill|large|release)(?=\t)' "$plan.span" | sort | paste -sd,)"
+		same "$name, span: no field is lost" "" \
+			"$(awk -F'\t' '$8 != "-" { print $1, $8 }' "$plan.span" |
+				grep -E '^(refill|large|release) ')"
 	done
 }
 
