@@ -95,12 +95,30 @@ static double dark_odds(const struct judge_evidence *ev)
 	return DARK_WEIGHT * share * share;
 }
 
+/*
+ * A program fills its caches and tables as it begins: what has grown from its start to the end of
+ * the recording may be no more than that, the likelier the less of its life was seen. The programs
+ * of the corpus that fill something for half a minute or less, cut after 20 s and after 30 s, are
+ * 10 of 46, and 3 of 48, of those that are called a leak without this.
+ */
+#define BEGINNING      12   /* seconds */
+#define BEGINNING_MOST 0.36 /* a test that runs for some seconds has to be judged too */
+
+static double beginning_odds(const struct judge_evidence *ev)
+{
+	double seen = ev->axis->n_births ? ev->axis->end[ev->axis->n_births - 1] : 0;
+
+	if (ev->axis->attached || ev->site->kind != SITE_HEAP)
+		return 0;
+	return seen > 0 ? fmin(BEGINNING_MOST, pow(BEGINNING / seen, 2)) : BEGINNING_MOST;
+}
+
 /* The probability of a leak of objects: it grows at all, the growth has not ended, and the old
  * neither fade nor are freed. */
 static double objects_confidence(const struct judge_evidence *ev, double chance)
 {
-	return (1 - chance) / (1 + ended_odds(ev) + dark_odds(ev)) / (1 + 0.3 * ev->faded) *
-	       ev->not_freed * (1 - ev->replaced);
+	return (1 - chance) / (1 + ended_odds(ev) + dark_odds(ev) + beginning_odds(ev)) /
+	       (1 + 0.3 * ev->faded) * ev->not_freed * (1 - ev->replaced);
 }
 
 /* The same where arrays are replaced by ever larger ones. */

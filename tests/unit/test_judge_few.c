@@ -184,6 +184,39 @@ static void test_part(void **state)
 	sim_free(&sim);
 }
 
+/* Even growth since the start of a program is no sure leak after 20 s, and one is after minutes. */
+static double sureness(double seconds, bool attached)
+{
+	struct sim sim = sim_new(3, 20, attached);
+	struct model model;
+	double confidence;
+
+	for (size_t i = 0; i < sim.cycles; i++) {
+		sim.mark_start[i] *= seconds / sim.span;
+		sim.end[i] *= seconds / sim.span;
+	}
+	sim.span = seconds;
+	sim_model(&sim, &model);
+	sim_begin_site(&sim, &model);
+	for (int i = 0; i < 60; i++)
+		sim_object(&sim, (i + 0.5) / 60 * seconds, INFINITY);
+	sim_end_site(&sim);
+	judge(&model, NULL);
+	assert_true(called_leak(model.candidates[0].verdict));
+	confidence = model.candidates[0].confidence;
+	model_free(&model);
+	sim_free(&sim);
+	return confidence;
+}
+
+static void test_beginning(void **state)
+{
+	(void)state;
+	assert_true(sureness(20, false) < 0.92);
+	assert_true(sureness(20, true) > 0.95);
+	assert_true(sureness(300, false) > 0.95);
+}
+
 /* Four cycles in which all that was born is alive are too few to speak of a steady site. */
 static void test_few_points(void **state)
 {
@@ -213,7 +246,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_few_cycles), cmocka_unit_test(test_few_survivors),
 		cmocka_unit_test(test_beat),	   cmocka_unit_test(test_idle_end),
-		cmocka_unit_test(test_part),	   cmocka_unit_test(test_few_points),
+		cmocka_unit_test(test_part),	   cmocka_unit_test(test_beginning),
+		cmocka_unit_test(test_few_points),
 	};
 
 	return cmocka_run_group_tests_name("judge on little", tests, NULL, NULL);
