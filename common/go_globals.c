@@ -10,6 +10,7 @@ enum method {
 	ARGUMENT, /* the address taken last before `first` calls `second` */
 	COUNTERS, /* two neighbouring 4-byte counters that `first` increments */
 	SLICE,	  /* a pointer, a length and a capacity that `first` reads */
+	ONLY,	  /* the one address that `first` takes */
 };
 
 /*
@@ -56,6 +57,7 @@ static const struct rule {
 	{"runtime.runtimeInitTime", COMMON, "runtime.main", "runtime.gcMarkTermination", STORE,
 	 LOAD, 8, 0, 0},
 	{"runtime.allgs", SLICE, "runtime.allgadd", NULL, LOAD, 0, 8, 0, 0},
+	{"runtime.waitReasonStrings", ONLY, "runtime.waitReason.String", NULL, ADDRESS, 0, 0, 0, 0},
 };
 
 /* What a function refers to; false where the binary has no such function. */
@@ -119,6 +121,8 @@ static bool is_global(const struct rule *rule, const struct code_ref *ref,
 		return increments(first, ref->target) && increments(first, ref->target + 4);
 	case SLICE:
 		return is_slice(first, ref->target);
+	case ONLY:
+		return true;
 	default:
 		return false;
 	}

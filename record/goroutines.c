@@ -69,26 +69,25 @@ static char *read_string(const struct memory *memory, const uint64_t header[2])
 	return xstrdup(text);
 }
 
+/* The first reason has no name, the others follow one another. How many there are is not known:
+ * what lies behind them and looks like names is never asked for. */
 static void read_reasons(struct goroutines *g)
 {
-	size_t n = g->options.n_reasons;
-	uint64_t(*headers)[2];
+	uint64_t headers[NOTE_GOROUTINES_MAX_REASONS][2];
 
-	if (n > NOTE_GOROUTINES_MAX_REASONS)
-		n = NOTE_GOROUTINES_MAX_REASONS;
-	if (!g->options.reasons || !n)
+	if (!g->options.reasons)
 		return;
-	headers = xcalloc(n, sizeof(*headers));
-	g->reasons = xcalloc(n, sizeof(*g->reasons));
-	if (!memory_read(g->options.memory, g->options.reasons, headers, n * sizeof(*headers)))
-		n = 0;
-	for (size_t i = 0; i < n; i++) {
+	if (!g->reasons)
+		g->reasons = xcalloc(NOTE_GOROUTINES_MAX_REASONS, sizeof(*g->reasons));
+	if (!memory_read(g->options.memory, g->options.reasons, headers, sizeof(headers)))
+		return;
+	for (size_t i = 1; i < NOTE_GOROUTINES_MAX_REASONS; i++) {
 		char *text = read_string(g->options.memory, headers[i]);
 
-		if (text)
-			g->reasons[g->n_reasons++] = (struct note_wait_reason){(uint8_t)i, text};
+		if (!text)
+			break;
+		g->reasons[g->n_reasons++] = (struct note_wait_reason){(uint8_t)i, text};
 	}
-	free(headers);
 }
 
 /* ---- The list ---------------------------------------------------------------------------- */
@@ -267,7 +266,7 @@ bool goroutines_read(struct goroutines *g, void *context,
 	if (!list)
 		return false;
 	/* A program that has just begun may still have to be relocated. */
-	if (!g->reasons)
+	if (!g->n_reasons)
 		read_reasons(g);
 	found = xcalloc(n + 1, sizeof(*found));
 	for (size_t i = 0; i < n; i++)

@@ -22,7 +22,6 @@ struct goroutines_options {
 	const struct go_layout *layout;
 	uint64_t list;	  /* address of runtime.allgs in the process */
 	uint64_t reasons; /* of runtime.waitReasonStrings; 0: not known */
-	size_t n_reasons;
 };
 
 struct goroutines *goroutines_new(const struct goroutines_options *options);

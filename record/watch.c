@@ -324,16 +324,12 @@ void watch_goroutines(struct watch *watch)
 		.pid = (uint32_t)watch->target->pid,
 		.memory = watch->memory,
 	};
-	uint64_t size = 0, reasons;
 
 	if (!watch->memory || !bin)
 		return;
 	options.layout = gobin_layout(bin);
 	options.list = global_address(watch, "runtime.allgs");
-	if (gobin_data_symbol(bin, "runtime.waitReasonStrings", &reasons, &size)) {
-		options.reasons = reasons + watch->process.load_bias;
-		options.n_reasons = size / 16;
-	}
+	options.reasons = global_address(watch, "runtime.waitReasonStrings");
 	watch->goroutines = goroutines_new(&options);
 	watch->goroutines_due = watch->process.attached;
 }

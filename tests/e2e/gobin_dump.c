@@ -25,9 +25,16 @@
 #define MAX_FRAMES 64
 
 static const char *const globals[] = {
-	"runtime.mbuckets",	  "runtime.mProf",	  "runtime.mProfCycle",
-	"runtime.MemProfileRate", "runtime.gcController", "runtime.memstats",
-	"runtime.work",		  "runtime.allgs",	  "runtime.runtimeInitTime",
+	"runtime.mbuckets",
+	"runtime.mProf",
+	"runtime.mProfCycle",
+	"runtime.MemProfileRate",
+	"runtime.gcController",
+	"runtime.memstats",
+	"runtime.work",
+	"runtime.allgs",
+	"runtime.waitReasonStrings",
+	"runtime.runtimeInitTime",
 	"runtime.mheap_",
 };
 

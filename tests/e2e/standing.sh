@@ -91,17 +91,13 @@ for name in "${names[@]}"; do
 	same "$name: started, and ended of these and of those before" "120 360" \
 		"$(jq -r '.goroutines[0].statements[] | select(.function == "main.startWaiter") |
 			"\(.started) \(.ended + .before_ended)"' "$report")"
-	# Those that wait, each for its own reason: it is known where the binary has symbols.
-	case $name in
-	go-*)
-		same "$name: what they waited for" "chan receive 500" \
-			"$(jq -r '.goroutines[0].statements[] | select(.function == "main.startWaiter") |
-				"\(.waits_for) \(.waiting)"' "$report")"
-		same "$name: and others" "select 7" \
-			"$(jq -r '.goroutines[0].statements[] | select(.function == "main.startSelect") |
-				"\(.waits_for) \(.waiting)"' "$report")"
-		;;
-	esac
+	# Those that wait, each for its own reason.
+	same "$name: what they waited for" "chan receive 500" \
+		"$(jq -r '.goroutines[0].statements[] | select(.function == "main.startWaiter") |
+			"\(.waits_for) \(.waiting)"' "$report")"
+	same "$name: and others" "select 7" \
+		"$(jq -r '.goroutines[0].statements[] | select(.function == "main.startSelect") |
+			"\(.waits_for) \(.waiting)"' "$report")"
 	same "$name: none of them is a leak" "" \
 		"$(jq -r '.candidates[] | select(.kind == "goroutine" and (.verdict | test("leak"))) | .site.function' "$report")"
 	most=$(jq '.metrics["goroutines.max"]' "$report")

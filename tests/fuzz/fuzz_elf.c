@@ -57,7 +57,8 @@ static void use_segments(struct gobin *bin)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const char *const globals[] = {"runtime.mbuckets", "runtime.memstats",
-					      "runtime.gcController", "runtime.allgs"};
+					      "runtime.gcController", "runtime.allgs",
+					      "runtime.waitReasonStrings"};
 	struct elf_file *file;
 	struct gobin *bin;
 	uint64_t address;

@@ -43,7 +43,8 @@ static struct {
 static struct {
 	const char *text;
 	uint64_t len;
-} reasons[] = {{"", 0}, {"chan receive", 12}, {"\x1b[2J", 4}, {"select", 6}};
+} reasons[NOTE_GOROUTINES_MAX_REASONS] = {
+	{"", 0}, {"chan receive", 12}, {"select", 6}, {"\x1b[2J", 4}, {"sleep", 5}};
 
 /* What on_part was given, added up. */
 struct seen {
@@ -92,7 +93,6 @@ static struct goroutines *open_list(struct memory **memory, size_t n)
 		.layout = &layout,
 		.list = (uintptr_t)&list,
 		.reasons = (uintptr_t)reasons,
-		.n_reasons = sizeof(reasons) / sizeof(*reasons),
 	};
 	struct goroutines *goroutines;
 
@@ -140,7 +140,7 @@ static void test_living(void **state)
 	assert_int_equal(seen.entries[2].goid, 7);
 	assert_int_equal(seen.entries[2].reason, 3);
 	assert_int_equal(seen.entries[3].goid, 9);
-	/* What is not to be printed is no name. */
+	/* What is not to be printed is no name, and ends them. */
 	assert_int_equal(seen.n_reasons, 2);
 	goroutines_free(goroutines);
 	memory_close(memory);
