@@ -152,22 +152,33 @@ static void learn_only(struct track *track, const struct event *event)
 		track_go_before(track, event);
 }
 
+/* A process does something: it has not ended, and nor have its threads all. */
+static void track_sign(struct track *track, const struct event *event)
+{
+	track_life(track, event->pid, event->time)->last_sign = event->time;
+}
+
 static void track_counted(struct track *track, const struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_BIRTH:
+		track_sign(track, event);
 		track_birth(track, event);
 		break;
 	case EVENT_DEATH:
+		track_sign(track, event);
 		track_death(track, event);
 		break;
 	case EVENT_SPAN_TAKEN:
+		track_sign(track, event);
 		track_span_taken(track, event);
 		break;
 	case EVENT_SPAN_LARGE:
+		track_sign(track, event);
 		track_span_large(track, event);
 		break;
 	case EVENT_SPAN_RELEASED:
+		track_sign(track, event);
 		track_span_released(track, event);
 		break;
 	case EVENT_GO_CREATE:

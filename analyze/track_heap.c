@@ -111,13 +111,12 @@ static void count_death(struct track *track, struct life *life, uint64_t address
 
 void track_birth(struct track *track, const struct event *event)
 {
-	struct life *life = track_life(track, event->pid, event->time);
+	struct life *life = track_life_of_note(track, event->pid, event->time);
 	uint32_t cycle = track_cycle(life, event);
 	struct bucket *bucket;
 	uint64_t *at;
 	bool fresh;
 
-	life->last_sign = event->time;
 	/* Where nobody told the rate it is taken to be Go's default: there are samples. */
 	if (!life_process(track, life)->mem_profile_rate && !event->v[FIELD_SLOTS])
 		life_process(track, life)->mem_profile_rate = life->rate;
@@ -214,7 +213,7 @@ static void count_unmatched(struct track *track, struct life *life, const struct
 
 void track_death(struct track *track, const struct event *event)
 {
-	struct life *life = track_life(track, event->pid, event->time);
+	struct life *life = track_life_of_note(track, event->pid, event->time);
 	uint32_t cycle = track_cycle(life, event);
 	uint64_t index;
 

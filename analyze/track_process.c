@@ -106,8 +106,11 @@ static struct life *begin_life(struct track *track, struct pid_entry *entry, uin
 
 struct life *track_life_of_note(struct track *track, uint32_t pid, uint64_t time)
 {
-	struct pid_entry *entry = pid_entry(track, pid);
+	struct pid_entry *entry;
 
+	if (pid == track->last_pid && track->last_life != NONE)
+		return &track->lives[track->last_life];
+	entry = pid_entry(track, pid);
 	return entry->life == NONE ? begin_life(track, entry, time) : &track->lives[entry->life];
 }
 

@@ -351,6 +351,28 @@ static void test_the_last_reading_completes(void **state)
 	heap_free(&heap);
 }
 
+/* What a reading finds dead after the process has ended is no sign that it goes on. */
+static void test_a_reading_after_the_end(void **state)
+{
+	struct heap heap;
+	uint64_t end, deaths;
+
+	(void)state;
+	heap_begin(&heap, 98);
+	run(&heap, 0);
+	collect(&heap);
+	end = heap.time += 1000;
+	track_event(heap.track,
+		    &(struct event){.kind = EVENT_EXIT, .time = end, .pid = PID, .tid = PID});
+	deaths = heap.model.deaths;
+	read_spans(&heap, 1);
+	assert_true(heap.model.deaths > deaths);
+	track_finish(heap.track);
+	assert_int_equal(heap.model.n_processes, 1);
+	assert_int_equal(heap.model.processes[0].end, end);
+	heap_free(&heap);
+}
+
 /* Kernels before 4.20 fetch no arrays: what the bits of a take would have told is not known. */
 static void test_without_bits(void **state)
 {
@@ -481,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples_are_followed),
 		cmocka_unit_test(test_the_last_reading_completes),
+		cmocka_unit_test(test_a_reading_after_the_end),
 		cmocka_unit_test(test_without_bits),
 		cmocka_unit_test(test_taken_while_others_are_read),
 		cmocka_unit_test(test_hostile),
