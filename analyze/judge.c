@@ -334,9 +334,14 @@ static void classify(const struct judge_options *options, const struct judge_evi
 	bool grows = !follows_heap(ev->site) && candidate->q_value <= options->false_discovery &&
 		     candidate->p_value <= MAX_P_VALUE && ev->growth_low > 0;
 
-	if (enough_evidence(options, ev) && grows && confidence >= options->likely_confidence) {
-		candidate->verdict =
-			confidence >= options->leak_confidence ? VERDICT_LEAK : VERDICT_LIKELY_LEAK;
+	/* What is a leak more likely than not, and not so likely that it is called one, may go on.
+	 */
+	if (enough_evidence(options, ev) && grows &&
+	    confidence >= fmin(0.5, options->likely_confidence)) {
+		candidate->verdict = confidence >= options->leak_confidence ? VERDICT_LEAK
+				     : confidence >= options->likely_confidence
+					     ? VERDICT_LIKELY_LEAK
+					     : VERDICT_GROWING;
 		candidate->confidence = confidence;
 		return;
 	}
