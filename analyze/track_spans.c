@@ -97,7 +97,13 @@ static void bury_dead(struct track *track, struct life *life, uint32_t index,
 /* So many slots of it are filled. */
 static void weigh(struct track *track, struct life *life, const struct span *span, uint64_t used)
 {
-	if (span->newest && used > span->used && used <= span->n_slots)
+	const uint64_t *owner;
+
+	if (!span->newest || used <= span->used || used > span->n_slots)
+		return;
+	/* Its memory may have become part of another span in the meantime. */
+	owner = map_find(&life->spans.sample_at, span->newest);
+	if (owner && *owner == (uint64_t)(span - life->spans.items))
 		track_reweigh(track, life, span->newest, (uint32_t)used - span->used);
 }
 

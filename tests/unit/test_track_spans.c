@@ -351,6 +351,38 @@ static void test_the_last_reading_completes(void **state)
 	heap_free(&heap);
 }
 
+/* A span whose memory went to another, unseen: when it is used again, what was its newest sample is
+ * not its own any more, and weighs what it weighs. */
+static void test_memory_of_another(void **state)
+{
+	struct heap_span small = {.mspan = 0x7f0000000000, .base = 0xc000000000, .class = 1};
+	struct heap_span large = {.mspan = 0x7f00000000a0, .base = 0xc000000000, .class = LARGE};
+	const uint64_t pcs[] = {0x1000, 0x2000};
+	size_t found = 0;
+	struct heap heap;
+
+	(void)state;
+	heap_begin(&heap, 1);
+	small.gen = large.gen = heap.gen;
+	tell_take(&heap, &small, pcs[0]);
+	tell_take(&heap, &large, pcs[1]);
+	small.base += 1 << 20;
+	small.gen += 2;
+	tell_take(&heap, &small, pcs[0]);
+	track_finish(heap.track);
+	for (size_t i = 0; i < heap.model.n_sites; i++) {
+		const struct site *site = &heap.model.sites[i];
+
+		if (!site->births || heap.model.stacks[site->stack].pcs[0] != pcs[1])
+			continue;
+		found++;
+		assert_int_equal(site->births, 1);
+		assert_float_equal(site->est_births_bytes, 65536, 0.5);
+	}
+	assert_int_equal(found, 1);
+	heap_free(&heap);
+}
+
 /* What a reading finds dead after the process has ended is no sign that it goes on. */
 static void test_a_reading_after_the_end(void **state)
 {
@@ -503,6 +535,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples_are_followed),
 		cmocka_unit_test(test_the_last_reading_completes),
+		cmocka_unit_test(test_memory_of_another),
 		cmocka_unit_test(test_a_reading_after_the_end),
 		cmocka_unit_test(test_without_bits),
 		cmocka_unit_test(test_taken_while_others_are_read),
