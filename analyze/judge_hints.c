@@ -150,7 +150,8 @@ void judge_group(struct model *model)
 			out[n++].leader = (uint32_t)leader;
 		}
 	}
-	memcpy(all, out, suspects * sizeof(*all));
+	if (suspects)
+		memcpy(all, out, suspects * sizeof(*all));
 	free(out);
 	free(taken);
 }
