@@ -95,6 +95,22 @@ static bool is_runtime(const struct model *model, const struct site *site)
 	return site->kind == SITE_THREAD && is_scheduler(model, site);
 }
 
+bool fold_is_overflow(const struct model *model, const struct site *site)
+{
+	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+
+	/* newobject, and maybe newarray, before it. */
+	for (uint32_t i = 0; site->kind == SITE_HEAP && i < n && i < 3; i++) {
+		size_t n_frames;
+		const struct symtab_frame *frames = model_frames(model, site, i, &n_frames);
+
+		for (size_t k = 0; k < n_frames; k++)
+			if (!strcmp(frames[k].function, "runtime.(*hmap).newoverflow"))
+				return true;
+	}
+	return false;
+}
+
 void fold_runtime_sites(struct model *model)
 {
 	struct site **first = xcalloc(2 * model->n_processes + 1, sizeof(*first));

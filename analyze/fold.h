@@ -11,4 +11,11 @@
  */
 void fold_runtime_sites(struct model *model);
 
+/*
+ * Whether a site makes overflow buckets of Go's maps, as they were up to Go 1.23. Of these there
+ * are never many more than buckets: then the map is copied, and they go (runtime/map.go,
+ * tooManyOverflowBuckets). So it is the map's buckets that grow with it.
+ */
+bool fold_is_overflow(const struct model *model, const struct site *site);
+
 #endif

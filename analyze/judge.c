@@ -331,7 +331,8 @@ static void classify(const struct judge_options *options, const struct judge_evi
 		     struct candidate *candidate)
 {
 	double confidence = leak_confidence(ev, fmin(1, candidate->q_value));
-	bool grows = !follows_heap(ev->site) && candidate->q_value <= options->false_discovery &&
+	bool grows = !follows_heap(ev->site) && !ev->bounded &&
+		     candidate->q_value <= options->false_discovery &&
 		     candidate->p_value <= MAX_P_VALUE && ev->growth_low > 0;
 
 	/* What is a leak more likely than not, and not so likely that it is called one, may go on.
@@ -437,6 +438,7 @@ void judge(struct model *model, const struct judge_options *given)
 			continue;
 		judge_evidence_init(&evidence[n], site,
 				    &axes[site->process][site->kind != SITE_HEAP]);
+		evidence[n].bounded = fold_is_overflow(model, site);
 		model->candidates[n] = (struct candidate){.site = (uint32_t)i};
 		fill(&model->candidates[n], &evidence[n]);
 		count_resident(&model->candidates[n], site);

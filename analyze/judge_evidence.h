@@ -93,6 +93,7 @@ struct judge_evidence {
 	 * whom churn does not disturb, else by the live bytes. */
 	double growth, growth_low, growth_high;
 	bool kept;
+	bool bounded; /* it cannot grow without something else that does (fold_is_overflow) */
 	/* The shape of the live objects: lowest, greatest, end, the greatest fall, the share
 	 * of the time after which nine tenths of the end were reached for good, the rise over the
 	 * last half, and the last quarter, and their standard errors. */

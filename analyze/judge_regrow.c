@@ -24,6 +24,11 @@
  * to samples. Where there are more, whole series of them came and went between two GC cycles, and
  * the levels that the cycles met rise by chance, or by a beat. */
 #define SERIES 6
+/* There may be so many of them; of more, as of a pool's buffers, the sizes tell no trend. */
+#define MOST_ARRAYS 16
+/* On the Go heap arrays below this size, two samples of the profiler, tell too little: whatever a
+ * program fills has one. */
+#define LEAST_ARRAY (1 << 20)
 /* What the time since the last step weighs, in which the filling may have ended unseen. */
 #define BLIND_WEIGHT 2.0
 /* And each time that the filling became slower, beyond twice: a load may have halved. */
@@ -151,6 +156,18 @@ static double slowing(const struct judge_evidence *ev, const struct steps *steps
 	return before / last;
 }
 
+/* Until when no larger array was made: births are known after the last mark, too. */
+static double quiet_end(const struct judge_evidence *ev, double level)
+{
+	const struct judge_axis *axis = ev->axis;
+	double end = ev->live.time[ev->live.n - 1];
+
+	for (size_t i = axis->n; i < axis->n_births; i++)
+		if (ev->born[i].est_bytes > STEP * level)
+			return end;
+	return axis->n_births ? fmax(end, axis->end[axis->n_births - 1]) : end;
+}
+
 void judge_regrowth(struct judge_evidence *ev)
 {
 	const struct judge_series *live = &ev->live;
@@ -158,11 +175,14 @@ void judge_regrowth(struct judge_evidence *ev)
 	double rate, next, quiet, late, made = 0, p = 1;
 	struct steps steps;
 
-	if (live->n < 4 || ev->alive_objects < 1 || 3 * ev->alive_objects > ev->born_seen ||
+	if (live->n < 4 || ev->alive_objects < 1 || ev->alive_objects > MOST_ARRAYS ||
+	    3 * ev->alive_objects > ev->born_seen ||
 	    ev->alive_bytes / ev->alive_objects <
 		    LARGER * site->est_births_bytes / (double)site->births)
 		return;
 	if (!find_steps(ev, &steps) || steps.n < 3 || 2 * steps.idle > (double)steps.n)
+		return;
+	if (site->kind == SITE_HEAP && steps.level[0] < LEAST_ARRAY)
 		return;
 	for (size_t i = 0; i < live->n && live->time[i] <= steps.time[0]; i++)
 		made += ev->born[i].est_bytes;
@@ -171,7 +191,7 @@ void judge_regrowth(struct judge_evidence *ev)
 	/* Filled at the rate of the last two steps, when is the present one full? */
 	rate = (steps.level[1] - steps.level[3]) / (steps.time[0] - steps.time[2]);
 	next = (steps.level[0] - steps.level[1]) / rate;
-	quiet = live->time[live->n - 1] - steps.time[0];
+	quiet = quiet_end(ev, steps.level[0]) - steps.time[0];
 	/* When a step is seen is known to one cycle. */
 	late = fmax(0, quiet - 2 * ev->axis->span / ev->axis->n_cycles) / next;
 	ev->regrown = steps.n;
