@@ -150,13 +150,26 @@ static bool is_thread_stack(const struct ownership *o, const struct ownership_pi
 	       size - len <= 16 * PAGE;
 }
 
+/* It begins with where its arena's state is: near the beginning of one (glibc, malloc/arena.c,
+ * heap_info). What cannot be read is believed. */
+static bool has_arena_header(const struct ownership *o, const struct ownership_piece *piece)
+{
+	uint64_t state;
+
+	/* What was never touched has none, and a look would touch it. */
+	if (!o->process.memory || !piece->rss ||
+	    !memory_u64(o->process.memory, piece->start, &state))
+		return true;
+	return state >= MALLOC_ARENA && state % MALLOC_ARENA < PAGE;
+}
+
 /* An arena of malloc: begun at a multiple of its greatest size, and reserved up to the next. */
-static bool is_malloc_arena(const struct ownership_piece *piece,
+static bool is_malloc_arena(const struct ownership *o, const struct ownership_piece *piece,
 			    const struct ownership_piece *after)
 {
 	uint64_t limit = (piece->start | (MALLOC_ARENA - 1)) + 1;
 
-	if (piece->start % MALLOC_ARENA || piece->end > limit)
+	if (piece->start % MALLOC_ARENA || piece->end > limit || !has_arena_header(o, piece))
 		return false;
 	return piece->end == limit ||
 	       (after && is_guard(after) && after->start == piece->end && after->end == limit);
@@ -212,7 +225,7 @@ static enum memory_owner owner_of_unnamed(struct ownership *o, size_t i)
 		return before->owner;
 	if (is_guard(piece))
 		return OWNER_ANON;
-	if (is_malloc_arena(piece, after))
+	if (is_malloc_arena(o, piece, after))
 		return OWNER_C_HEAP;
 	if (is_thread_stack(o, piece, before))
 		return OWNER_THREAD_STACKS;

@@ -165,6 +165,37 @@ static void test_malloc_chunks(void **state)
 	munmap(page, 4 * MIB);
 }
 
+/* A piece that begins and ends as an arena of malloc's would: its header tells. */
+static void test_arena_header(void **state)
+{
+	struct ownership_process process = {.arch = GO_ARCH_AMD64};
+	uint8_t *area = mmap(NULL, 128 * MIB, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t start = ((uintptr_t)area | (64 * MIB - 1)) + 1, header = start + 48;
+	uint8_t *first = area + (start - (uintptr_t)area);
+	struct memory *memory;
+
+	(void)state;
+	assert_ptr_not_equal(area, MAP_FAILED);
+	assert_null(memory_open(getpid(), &memory));
+	process.memory = memory;
+	for (int is_arena = 0; is_arena < 2; is_arena++) {
+		struct ownership o = {0};
+		struct note_owners note;
+		char text[1000] = "";
+
+		first[0] = 1;
+		if (is_arena)
+			memcpy(first, &header, sizeof(header));
+		add_text(text, start, 64 * MIB, "rw-p", 0, "", 4096);
+		read_text(&o, &process, text, &note);
+		assert_int_equal(note.bytes[is_arena ? OWNER_C_HEAP : OWNER_ANON], 4096 * KIB);
+		ownership_free(&o);
+	}
+	memory_close(memory);
+	munmap(area, 128 * MIB);
+}
+
 /* Any number of mappings makes a note that fits, with the largest ranges. */
 static void test_many(void **state)
 {
@@ -299,9 +330,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_heap_by_hint),
-		cmocka_unit_test(test_malloc_chunks), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_sparse),	      cmocka_unit_test(test_split),
-		cmocka_unit_test(test_looked_into),
+		cmocka_unit_test(test_malloc_chunks), cmocka_unit_test(test_arena_header),
+		cmocka_unit_test(test_many),	      cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_split),	      cmocka_unit_test(test_looked_into),
 	};
 
 	return cmocka_run_group_tests_name("ownership", tests, NULL, NULL);
