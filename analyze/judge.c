@@ -213,7 +213,7 @@ static bool truly_rose(const struct judge_evidence *ev, double rise)
 	bool garbage =
 		!ev->axis->by_time && judge_sum_objects(ev->alive, 0, ev->live.n) < 0.5 * rise;
 
-	return !garbage && ev->replaced < 0.5;
+	return !garbage && fmax(ev->replaced, ev->replaced_late) < 0.5;
 }
 
 /* What rose, and has not come down: it levelled off as its old go, or grows no more, or does. */

@@ -102,6 +102,7 @@ struct judge_evidence {
 	/* By how much the objects rose after the first tenth of the time, and its standard error;
 	 * of such growth, the share that took the place of what went at other sites. */
 	double drift, drift_error, replaced;
+	double replaced_late; /* the same of the rise over the last half */
 	double drop_z;		 /* the fall from the peak to the end in standard errors */
 	double generations_rise; /* share of the last half's epochs in which they rose */
 	/* How often the live bytes rose by the replacement of what was there with something larger,
@@ -136,7 +137,7 @@ void judge_regrowth(struct judge_evidence *evidence);
 double judge_net_rise(const struct judge_evidence *evidence, size_t i, double *variance);
 /* The first point at or after a share of the time. */
 size_t judge_point_at(const struct judge_evidence *evidence, double share);
-/* replaced, of each of n sites. */
+/* replaced and replaced_late, of each of n sites. */
 void judge_replaced(struct judge_evidence *evidence, size_t n);
 /* The objects that site tallies hold over the epochs from..to, exclusive. */
 double judge_sum_objects(const struct tally *tally, size_t from, size_t to);

@@ -33,18 +33,36 @@ static bool same_size(const struct site *a, const struct site *b)
 	return a->process == b->process && a->kind == b->kind && a->max_size == b->max_size;
 }
 
+/* Sums up what came and what surely went. */
+struct exchange {
+	double gained, lost;
+};
+
+static void add(struct exchange *exchange, double rise, double error)
+{
+	if (rise > 0)
+		exchange->gained += rise;
+	else if (-rise > SURE_LOSS * error)
+		exchange->lost -= rise;
+}
+
+static double share(const struct exchange *exchange)
+{
+	return exchange->gained > 0 ? fmin(1, exchange->lost / exchange->gained) : 0;
+}
+
 static void weigh_group(struct judge_evidence *const *group, size_t n)
 {
-	double gained = 0, lost = 0;
+	struct exchange whole = {0}, half = {0};
 
 	for (size_t i = 0; i < n; i++) {
-		if (group[i]->drift > 0)
-			gained += group[i]->drift;
-		else if (-group[i]->drift > SURE_LOSS * group[i]->drift_error)
-			lost -= group[i]->drift;
+		add(&whole, group[i]->drift, group[i]->drift_error);
+		add(&half, group[i]->half_rise, group[i]->half_error);
 	}
-	for (size_t i = 0; i < n && gained > 0; i++)
-		group[i]->replaced = fmin(1, lost / gained);
+	for (size_t i = 0; i < n; i++) {
+		group[i]->replaced = share(&whole);
+		group[i]->replaced_late = share(&half);
+	}
 }
 
 void judge_replaced(struct judge_evidence *evidence, size_t n)

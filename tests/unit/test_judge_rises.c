@@ -51,6 +51,38 @@ static void test_long_last_mark(void **state)
 	sim_free(&sim);
 }
 
+/* A cache that one line fills and that another comes to share in the second half: what that has
+ * there is what the first has lost, though it has more than at the start. */
+static void test_shared_late(void **state)
+{
+	enum { PLACES = 200 };
+	struct model model;
+	struct sim sim = plain_sim(&model, 60);
+
+	(void)state;
+	for (int line = 0; line < 2; line++) {
+		if (line)
+			sim_begin_site(&sim, &model);
+		sim.min_size = sim.max_size = 8192;
+		for (int i = 0; i < 600; i++) {
+			bool second = i > 350 && i % 2;
+
+			if (second == (line == 1))
+				sim_object(&sim, 0.1 * i,
+					   i + PLACES < 600 ? 0.1 * (i + PLACES) : INFINITY);
+		}
+		sim_end_site(&sim);
+	}
+	judge(&model, NULL);
+	assert_int_equal(model.n_candidates, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_false(called_leak(model.candidates[i].verdict));
+		assert_int_not_equal(model.candidates[i].verdict, VERDICT_GROWING);
+	}
+	model_free(&model);
+	sim_free(&sim);
+}
+
 /* A queue that grows, and a cache that is full: of both the old go, and one has levelled off. */
 static void test_backlog(void **state)
 {
@@ -179,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_few_and_none_freed),
 		cmocka_unit_test(test_long_last_mark),
+		cmocka_unit_test(test_shared_late),
 		cmocka_unit_test(test_backlog),
 		cmocka_unit_test(test_array_copied_at_the_end),
 		cmocka_unit_test(test_sliding_window),
