@@ -95,10 +95,10 @@ if go_program "${version:-system}" spans; then
 fi
 
 # A process that executes its program again, as servers do with a new configuration: its memory is
-# another from then on.
+# another from then on. What ends within a second is not read in between.
 if go_program "${version:-system}" spans; then
 	folder=$work/again
-	in_folder "$folder" "$record" -q --heap=span -o trace.gmt -- "$program" -again
+	in_folder "$folder" "$record" -q --heap=span -o trace.gmt -- "$program" -pause 10ms -again
 	same "executed again: exit status" 0 "$(cat "$folder/status")"
 	compare "$folder" "$folder/trace.gmt"
 	check_samples "executed again" 300

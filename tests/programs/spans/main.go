@@ -86,10 +86,10 @@ func main() {
 	rounds := flag.Int("rounds", 25000, "how often each size is dropped; kept is one in ten")
 	pause := flag.Duration("pause", 0, "after each 100 rounds")
 	wait := flag.Bool("wait", false, "in the middle, until there is something to read")
-	again := flag.Bool("again", false, "execute this program once more, in this process")
+	again := flag.Bool("again", false, "the last one: execute this program once more, in this process")
 	flag.Parse()
 	if *again {
-		syscall.Exec("/proc/self/exe", os.Args[:1], os.Environ())
+		syscall.Exec("/proc/self/exe", os.Args[:len(os.Args)-1], os.Environ())
 	}
 	kept = make([][]byte, 0, most)
 	keptAt = make([]uintptr, 0, most)
