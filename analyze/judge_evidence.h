@@ -102,7 +102,7 @@ struct judge_evidence {
 	/* By how much the objects rose after the first tenth of the time, and its standard error;
 	 * of such growth, the share that took the place of what went at other sites. */
 	double drift, drift_error, replaced;
-	double replaced_late; /* the same of the rise over the last half */
+	double replaced_late;	 /* the same of the rise over the last half */
 	double drop_z;		 /* the fall from the peak to the end in standard errors */
 	double generations_rise; /* share of the last half's epochs in which they rose */
 	/* How often the live bytes rose by the replacement of what was there with something larger,
