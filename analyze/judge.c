@@ -66,10 +66,11 @@ static bool enough_evidence(const struct judge_options *options, const struct ju
 #define DARK_WEIGHT 2
 
 /* Of a rise at an even pace, the part that falls into the last half, and the last quarter, of the
- * time; a little less, for a pace that slows down. And the odds from which it is taken to go on. */
+ * time; a little less, for a pace that slows down. And how many caches there are, beforehand, for
+ * one site of which the old go and that rises for ever. */
 #define RISING_HALF    0.4
 #define RISING_QUARTER 0.2
-#define STILL_RISING   3
+#define CACHES	       3
 
 /* The odds that the growth has ended: by when the survivors were born, and where that tells nothing
  * by the live objects alone. */
@@ -223,14 +224,14 @@ static void classify_risen(const struct judge_evidence *ev, struct candidate *ca
 	/* Where none was freed yet, nothing is known of the old. */
 	bool freed =
 		ev->all_kept < 0.5 && (ev->alive_objects < ev->born_seen || ev->died_unseen > 0);
-	double rising = rising_odds(ev, rise);
+	double rising = rising_odds(ev, rise) / CACHES;
 	double over = fmax(ended / (1 + ended), -expm1(-ev->settled));
 
 	if (freed)
 		over = (1 - ev->all_kept / (1 + ended)) / (1 + rising);
 	candidate->verdict = freed ? VERDICT_CACHE : VERDICT_RAMP_UP;
 	candidate->confidence = over;
-	if (freed ? rising > STILL_RISING : over < 0.6) {
+	if (freed ? over < 0.5 : over < 0.6) {
 		candidate->verdict = VERDICT_GROWING;
 		candidate->confidence = 1 - over;
 	}
