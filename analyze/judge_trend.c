@@ -423,6 +423,10 @@ static double block_error(const struct judge_evidence *ev)
 	return student * sqrt(sum * BLOCKS / (BLOCKS - 1)) / ev->window;
 }
 
+/* However many samples there are: slots are a little larger than what is asked for, and the window
+ * ends at marks. */
+#define FINEST 0.03
+
 /* Growth by what is kept: the rate at which old survivors were born, less that at which objects
  * from before the recording go. The interval is that of a Poisson count, widened for clumps. */
 static void growth_of_kept(struct judge_evidence *ev)
@@ -442,8 +446,8 @@ static void growth_of_kept(struct judge_evidence *ev)
 	}
 	ev->kept = true;
 	ev->growth = rate - lost;
-	ev->growth_low = ev->growth - hypot(rate - low, lost_error);
-	ev->growth_high = ev->growth + hypot(high - rate, lost_error);
+	ev->growth_low = ev->growth - hypot(rate - low, hypot(lost_error, FINEST * rate));
+	ev->growth_high = ev->growth + hypot(high - rate, hypot(lost_error, FINEST * rate));
 }
 
 /* Growth by the live bytes: Theil and Sen's slope, its interval widened for values that hang

@@ -258,7 +258,7 @@ static void test_evidence_line(void **state)
 	assert_int_equal(c->generations, 99);
 	assert_string_equal(c->evidence,
 			    "199 of 396 sampled objects alive; survivors from 99 of 99 GC cycles, "
-			    "still rising; +3.53 GiB/h (3.05 to 4.07); none freed after age 2; "
+			    "still rising; +3.53 GiB/h (3.04 to 4.08); none freed after age 2; "
 			    "oldest 1m40s");
 	assert_string_equal(c->advice, "look for what keeps them: a map, slice, channel or "
 				       "goroutine that is only ever added to");
