@@ -54,4 +54,6 @@ truth as $truth
 		(if .called then .true elif .true then .verdict == "growing" else true end),
 		.called]],
 }
-| .within = (if .rate and .rank then .rate >= .low and .rate <= .high else null end)
+# The growth is printed of what grows.
+| .within = (if .rate and (.verdict == "leak" or .verdict == "likely-leak" or .verdict == "growing")
+	then .rate >= .low and .rate <= .high else null end)
