@@ -48,14 +48,25 @@ static bool too_short(const struct judge_options *options, const struct judge_ax
 	       (axis->by_time && axis->span < options->min_seconds);
 }
 
+/* Of the Go heap less than this, kept in a whole recording, is no leak yet: with a sample for each
+ * span a few cells of a program's own tables would be called one. */
+#define LEAST_KEPT 65536
+
+static bool enough_kept(const struct judge_options *options, const struct judge_evidence *ev)
+{
+	if (ev->regrown)
+		return true;
+	return ev->survivors >= (double)options->min_survivors &&
+	       (ev->site->kind != SITE_HEAP || ev->survivor_bytes >= LEAST_KEPT);
+}
+
 static bool enough_evidence(const struct judge_options *options, const struct judge_evidence *ev)
 {
 	double settled = 0;
 
 	for (size_t i = ev->warm_end; i < ev->axis->n; i++)
 		settled += ev->axis->cycles[i];
-	return !too_short(options, ev->axis) && settled >= 3 &&
-	       (ev->survivors >= (double)options->min_survivors || ev->regrown);
+	return !too_short(options, ev->axis) && settled >= 3 && enough_kept(options, ev);
 }
 
 /* What the time that tells nothing weighs: more than its length, for the sites that hide the end of
