@@ -1,7 +1,7 @@
 #!/bin/bash
 # Ten programs of the corpus, recorded side by side for a minute: of those that leak the true site
-# heads the list, as a leak; of those that do not, nothing is called one. Two of them are recorded by
-# the runtime's counters alone too. `make corpus` runs all.
+# heads the list, as a leak; of those that do not, nothing is called one. Some of them are recorded
+# by the runtime's counters alone too, and by spans, as programs without heap profiling are. `make corpus` runs all.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_recording
@@ -24,8 +24,10 @@ for name in "${leaks[@]}" "${innocents[@]}"; do
 	background+=($!)
 done
 for name in map-growth lru-filling; do
-	corpus_record "$work/counters/$name" "$version" "$name" $seconds counters 0 &
-	background+=($!)
+	for heap in counters span; do
+		corpus_record "$work/$heap/$name" "$version" "$name" $seconds $heap 0 &
+		background+=($!)
+	done
 done
 wait
 
@@ -43,11 +45,13 @@ for name in "${innocents[@]}"; do
 	check "$name: it was judged" jq -e '.judged | length > 0' "$work/$name/result.json"
 	same "$name: nothing is called a leak" "[]" "$(result "$name" '.wrong | tojson')"
 done
-same "map-growth, by counters: the true site is the first" true "$(result counters/map-growth .first)"
-check "map-growth, by counters: it is called a leak" \
-	grep -qE '^(likely-)?leak$' <<<"$(result counters/map-growth .verdict)"
-check "lru-filling, by counters: it was judged" \
-	jq -e '.judged | length > 0' "$work/counters/lru-filling/result.json"
-same "lru-filling, by counters: nothing is called a leak" "[]" \
-	"$(result counters/lru-filling '.wrong | tojson')"
+for heap in counters span; do
+	same "map-growth, by $heap: the true site is the first" true "$(result $heap/map-growth .first)"
+	check "map-growth, by $heap: it is called a leak" \
+		grep -qE '^(likely-)?leak$' <<<"$(result $heap/map-growth .verdict)"
+	check "lru-filling, by $heap: it was judged" \
+		jq -e '.judged | length > 0' "$work/$heap/lru-filling/result.json"
+	same "lru-filling, by $heap: nothing is called a leak" "[]" \
+		"$(result $heap/lru-filling '.wrong | tojson')"
+done
 finish
