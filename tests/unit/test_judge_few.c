@@ -261,13 +261,39 @@ static void test_few_points(void **state)
 	sim_free(&sim);
 }
 
+/* With a sample for each span objects stand for few bytes: what they are together has to matter. */
+static void test_little_kept(void **state)
+{
+	(void)state;
+	for (int bytes = 500; bytes <= 5000; bytes += 4500) {
+		struct model model;
+		struct sim sim = plain_sim(&model, 60);
+		struct site *site = &model.sites[0];
+
+		for (int i = 0; i < 60; i++)
+			sim_object(&sim, i + 0.2, INFINITY);
+		sim_end_site(&sim);
+		for (size_t e = 0; e < model.processes[0].n_epochs; e++) {
+			site->born[e].est_bytes = site->born[e].objects * (double)bytes;
+			site->alive[e].est_bytes = site->alive[e].objects * (double)bytes;
+		}
+		site->est_births_bytes = (double)(site->births * (uint64_t)bytes);
+		site->est_live_bytes = (double)(site->live * (uint64_t)bytes);
+		judge(&model, NULL);
+		assert_int_equal(called_leak(model.candidates[0].verdict), bytes == 5000);
+		model_free(&model);
+		sim_free(&sim);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_few_cycles), cmocka_unit_test(test_few_survivors),
-		cmocka_unit_test(test_beat),	   cmocka_unit_test(test_idle_end),
-		cmocka_unit_test(test_part),	   cmocka_unit_test(test_beginning),
-		cmocka_unit_test(test_undecided),  cmocka_unit_test(test_few_points),
+		cmocka_unit_test(test_few_cycles),  cmocka_unit_test(test_few_survivors),
+		cmocka_unit_test(test_beat),	    cmocka_unit_test(test_idle_end),
+		cmocka_unit_test(test_part),	    cmocka_unit_test(test_beginning),
+		cmocka_unit_test(test_undecided),   cmocka_unit_test(test_few_points),
+		cmocka_unit_test(test_little_kept),
 	};
 
 	return cmocka_run_group_tests_name("judge on little", tests, NULL, NULL);
