@@ -9,14 +9,15 @@
  */
 #include "analyze/track_state.h"
 
+#include "common/span.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SLOTS 1024		      /* of a span: a page of objects of 8 bytes */
 #define MAX_SIZE  ((uint64_t)1 << 48) /* of an object */
 #define WORD	  64
+#define MAX_SLOTS (WORD * NOTE_SPAN_WORDS)
 
 struct span {
 	uint64_t base, elemsize;
@@ -158,7 +159,8 @@ static uint32_t take(struct track *track, struct life *life, const struct event 
 			.n_slots = n_slots,
 		};
 		span->samples = xcalloc(n_words(span), sizeof(*span->samples));
-	} else if ((int32_t)(gen - span->gen) > 0) {
+	} else if (n_slots == 1 || span_is_later(gen, span->gen)) {
+		/* What takes the only slot has found it free. */
 		bury_dead(track, life, index, n_slots == 1 ? NULL : &marks, event);
 	}
 	span->gen = gen;
@@ -224,7 +226,6 @@ static void add_sample(struct track *track, struct life *life, uint32_t index, u
 		.stack = (const uint64_t *)event->stack + inner,
 		.n_stack = event->n_stack - inner,
 	};
-	bool fresh;
 
 	owner = map_find(&life->spans.sample_at, address);
 	if (owner)
@@ -232,7 +233,7 @@ static void add_sample(struct track *track, struct life *life, uint32_t index, u
 		     (uint32_t)((address - life->spans.items[*owner].base) /
 				life->spans.items[*owner].elemsize),
 		     event);
-	*map_put(&life->spans.sample_at, address, &fresh) = index;
+	*map_put(&life->spans.sample_at, address, NULL) = index;
 	span->samples[slot / WORD] |= UINT64_C(1) << slot % WORD;
 	span->newest = address;
 	birth.v[FIELD_P] = address;
@@ -242,21 +243,6 @@ static void add_sample(struct track *track, struct life *life, uint32_t index, u
 	birth.v[FIELD_GOID] = event->v[FIELD_GOID];
 	life_process(track, life)->by_spans = true;
 	track_birth(track, &birth);
-}
-
-/* The first free slot; MAX_SLOTS where that is not told. */
-static uint32_t first_free(const struct event *event, uint32_t n_slots)
-{
-	uint64_t from = event->v[FIELD_FREEINDEX], cache = event->v[FIELD_ALLOC_CACHE];
-
-	if (from >= n_slots)
-		return MAX_SLOTS;
-	if (cache)
-		return (uint32_t)from + (uint32_t)__builtin_ctzll(cache);
-	for (uint32_t word = (uint32_t)from / WORD + 1; word < event->n_words; word++)
-		if (~event->words[word])
-			return word * WORD + (uint32_t)__builtin_ctzll(~event->words[word]);
-	return MAX_SLOTS;
 }
 
 static bool is_whole(const struct event *event, uint64_t needed)
@@ -272,16 +258,23 @@ void track_span_taken(struct track *track, const struct event *event)
 				EVENT_HAS(FIELD_FREEINDEX) | EVENT_HAS(FIELD_ALLOC_CACHE) |
 				EVENT_HAS(FIELD_ALLOC_COUNT) | EVENT_HAS(FIELD_ELEMSIZE);
 	struct life *life = track_life(track, event->pid, event->time);
-	uint64_t n_slots = event->v[FIELD_NELEMS];
-	uint32_t index, slot;
+	uint64_t n_slots = event->v[FIELD_NELEMS], slot;
+	uint32_t index;
 
 	if (!is_whole(event, needed) || !n_slots || n_slots > MAX_SLOTS ||
 	    event->v[FIELD_ALLOC_COUNT] > n_slots)
 		return;
 	index = take(track, life, event, (uint32_t)n_slots);
-	slot = first_free(event, (uint32_t)n_slots);
-	if (slot < n_slots)
-		add_sample(track, life, index, slot, event);
+	if (span_first_free(
+		    &(struct span_slots){
+			    .nelems = n_slots,
+			    .freeindex = event->v[FIELD_FREEINDEX],
+			    .alloc_cache = event->v[FIELD_ALLOC_CACHE],
+			    .words = event->words,
+			    .n_words = event->n_words,
+		    },
+		    &slot))
+		add_sample(track, life, index, (uint32_t)slot, event);
 }
 
 void track_span_large(struct track *track, const struct event *event)
@@ -294,9 +287,6 @@ void track_span_large(struct track *track, const struct event *event)
 	if (!is_whole(event, needed))
 		return;
 	index = take(track, life, event, 1);
-	/* There is no more to it, and what was in it before is gone. */
-	if (life->spans.items[index].samples[0])
-		bury_dead(track, life, index, NULL, event);
 	add_sample(track, life, index, 0, event);
 	life->spans.items[index].newest = 0;
 }
@@ -324,18 +314,17 @@ static void read_span(struct track *track, struct life *life, const struct event
 	if (!at)
 		return;
 	span = &life->spans.items[*at];
-	/* Odd: swept three before, and in use by a processor since. */
-	gen = entry->sweepgen & 1 ? entry->sweepgen - 3 : entry->sweepgen;
+	gen = span_swept(entry->sweepgen);
 	/* What was there before the last take ended with that. */
 	if (entry->base != span->base)
 		return;
 	/* A sweep has freed it, unless it was taken anew since it was read. */
 	if (!entry->in_use) {
-		if ((int32_t)(gen - span->gen) > 0)
+		if (span_is_later(gen, span->gen))
 			bury_dead(track, life, (uint32_t)*at, NULL, when);
 		return;
 	}
-	if ((int32_t)(gen - span->gen) > 0) {
+	if (span_is_later(gen, span->gen)) {
 		settle(track, life, span, span->n_slots);
 		if (entry->n_words)
 			bury_dead(track, life, (uint32_t)*at, &marks, when);

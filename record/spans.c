@@ -1,6 +1,7 @@
 #include "record/spans.h"
 
 #include "common/map.h"
+#include "common/span.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
@@ -86,20 +87,15 @@ static bool is_large(uint8_t spanclass)
 bool spans_sampled_slot(const struct span_take *take, uint64_t *slot)
 {
 	*slot = 0;
-	if (is_large(take->spanclass))
-		return true;
-	if (take->alloc_cache) {
-		*slot = take->freeindex + (uint64_t)__builtin_ctzll(take->alloc_cache);
-		return *slot < take->nelems;
-	}
-	/* The cache is of the word that freeindex is in: it lies in a later one. */
-	for (uint64_t w = take->freeindex / 64 + 1; w < take->n_bits; w++) {
-		if (take->bits[w] == UINT64_MAX)
-			continue;
-		*slot = w * 64 + (uint64_t)__builtin_ctzll(~take->bits[w]);
-		return *slot < take->nelems;
-	}
-	return false;
+	return is_large(take->spanclass) || span_first_free(
+						    &(struct span_slots){
+							    .nelems = take->nelems,
+							    .freeindex = take->freeindex,
+							    .alloc_cache = take->alloc_cache,
+							    .words = take->bits,
+							    .n_words = take->n_bits,
+						    },
+						    slot);
 }
 
 static void remove_span(struct spans *spans, size_t i)
@@ -137,12 +133,6 @@ static bool is_same(const struct span *span, const struct span_take *take)
 	       span->spanclass == take->spanclass && !is_large(take->spanclass);
 }
 
-/* Whether generation a is later than b: they count on and on. */
-static bool is_later(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
 /* The entry of the span that is taken, judged by the bits it has then; NULL where there is none. */
 static struct span *find_taken(struct spans *spans, const struct span_take *take)
 {
@@ -159,7 +149,7 @@ static struct span *find_taken(struct spans *spans, const struct span_take *take
 		remove_span(spans, (size_t)*at);
 		return NULL;
 	}
-	if (is_later(take->sweepgen, span->sweepgen)) {
+	if (span_is_later(take->sweepgen, span->sweepgen)) {
 		for (size_t w = 0; w < span->n_words && w < take->n_bits; w++)
 			span->sampled[w] &= take->bits[w];
 		span->sweepgen = take->sweepgen;
@@ -312,7 +302,7 @@ static uint32_t heap_sweepgen(const struct spans_source *source)
  */
 static bool swept_at(uint32_t sweepgen, uint32_t heap, uint32_t *swept)
 {
-	*swept = sweepgen & 1 ? sweepgen - 3 : sweepgen;
+	*swept = span_swept(sweepgen);
 	return !(sweepgen & 1) || (heap && (sweepgen == heap + 1 || sweepgen == heap + 3));
 }
 
@@ -400,7 +390,7 @@ static void read_chunk(struct spans *spans, struct chunk *c, uint32_t heap)
 			add_changed(spans, span, &c->now[i]);
 		}
 		wanted[i] = !c->remove[i] && swept_at(c->now[i].sweepgen, heap, &swept) &&
-			    is_later(swept, span->sweepgen);
+			    span_is_later(swept, span->sweepgen);
 	}
 	read_bits(spans, c, wanted);
 	read_mspans(spans, c, c->again, wanted);
@@ -426,7 +416,8 @@ static size_t choose(struct spans *spans, struct chunk *c, uint32_t heap)
 	size_t first = spans->next;
 
 	for (c->n = 0; spans->next && c->n < CHUNK; spans->next--) {
-		if (!heap || c->last || is_later(heap, spans->items[spans->next - 1]->sweepgen))
+		if (!heap || c->last ||
+		    span_is_later(heap, spans->items[spans->next - 1]->sweepgen))
 			c->items[c->n++] = spans->next - 1;
 	}
 	return first - spans->next;
