@@ -1,26 +1,19 @@
 #include "common/progress.h"
 
+#include "common/clock.h"
+
 #include <stdarg.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROGRESS_INTERVAL_NS 200000000u
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 struct progress progress_start(FILE *out, bool wanted)
 {
 	return (struct progress){
 		.out = out,
 		.enabled = wanted && isatty(fileno(out)),
-		.last = now_ns(),
+		.last = clock_ns(CLOCK_MONOTONIC),
 	};
 }
 
@@ -30,7 +23,7 @@ bool progress_due(struct progress *progress)
 
 	if (!progress->enabled)
 		return false;
-	now = now_ns();
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (now - progress->last < PROGRESS_INTERVAL_NS)
 		return false;
 	progress->last = now;

@@ -1,10 +1,10 @@
 #include "record/buckets.h"
 
+#include "common/clock.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HEADER_BYTES  48   /* up to the first stack word, in every version */
 #define MAX_STACK     1024 /* GODEBUG=profstackdepth allows no more */
@@ -138,14 +138,6 @@ static bool read_counters(struct buckets *b, uint64_t *raw)
 	return memory_read_pieces(b->options.memory, b->pieces, b->n_known);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /* One pass: the head, all counters and the cycle, with the time it took. */
 struct pass {
 	uint64_t begin, end, head;
@@ -154,12 +146,12 @@ struct pass {
 
 static bool read_pass(struct buckets *b, uint64_t *raw, struct pass *pass)
 {
-	*pass = (struct pass){.begin = now_ns()};
+	*pass = (struct pass){.begin = clock_ns(CLOCK_MONOTONIC)};
 	if (b->options.cycle && !memory_u32(b->options.memory, b->options.cycle, &pass->cycle))
 		return false;
 	if (!read_counters(b, raw) || !memory_u64(b->options.memory, b->options.head, &pass->head))
 		return false;
-	pass->end = now_ns();
+	pass->end = clock_ns(CLOCK_MONOTONIC);
 	return true;
 }
 

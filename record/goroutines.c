@@ -1,5 +1,6 @@
 #include "record/goroutines.h"
 
+#include "common/clock.h"
 #include "formats/xalloc.h"
 
 #include <ctype.h>
@@ -44,14 +45,6 @@ struct found {
 	struct note_goroutine entry;
 	bool alive, read;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- What the reasons are called --------------------------------------------------------- */
 
@@ -257,7 +250,7 @@ bool goroutines_read(struct goroutines *g, void *context,
 		     void (*on_part)(void *context, const struct note_goroutines *part),
 		     uint64_t *left_out)
 {
-	struct note_goroutines part = {.pid = g->options.pid, .begin = now_ns()};
+	struct note_goroutines part = {.pid = g->options.pid, .begin = clock_ns(CLOCK_MONOTONIC)};
 	struct found *found;
 	uint64_t *list;
 	size_t n;
@@ -273,7 +266,7 @@ bool goroutines_read(struct goroutines *g, void *context,
 		found[i].address = list[i];
 	free(list);
 	read_all(g, found, n);
-	part.end = now_ns();
+	part.end = clock_ns(CLOCK_MONOTONIC);
 	part.left_out = *left_out;
 	send(g, found, n, &part, context, on_part);
 	free(found);

@@ -1,5 +1,6 @@
 #include "record/residence.h"
 
+#include "common/clock.h"
 #include "formats/xalloc.h"
 #include "record/ownership.h"
 
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A reading may be made after so many times its own CPU time: 0.4 % of a core. */
@@ -29,14 +29,6 @@ struct residence {
 	size_t processes;
 	uint64_t due, readings, cpu_time;
 };
-
-static uint64_t clock_now(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static FILE *open_proc(pid_t pid, const char *name)
 {
@@ -131,13 +123,13 @@ bool residence_read(struct residence *residence, struct note_owners *note)
 		.stack_size = residence->stack_size,
 		.memory = residence->memory,
 	};
-	uint64_t cpu = clock_now(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct presence presence;
 	bool any;
 
 	*note = (struct note_owners){
 		.pid = (uint32_t)residence->pid,
-		.begin = clock_now(CLOCK_MONOTONIC),
+		.begin = clock_ns(CLOCK_MONOTONIC),
 	};
 	if (residence->go)
 		process.arenas = go_memory_arenas(residence->go, &process.n_arenas);
@@ -150,8 +142,8 @@ bool residence_read(struct residence *residence, struct note_owners *note)
 	if (residence->go)
 		go_memory_read(residence->go, &note->go);
 	note->statm = read_statm(residence->pid);
-	note->end = clock_now(CLOCK_MONOTONIC);
-	cpu = clock_now(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	note->end = clock_ns(CLOCK_MONOTONIC);
+	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	residence->readings++;
 	residence->cpu_time += cpu;
 	residence->due = note->end + cpu * PAUSE_FACTOR * residence->processes;

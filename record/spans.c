@@ -1,12 +1,12 @@
 #include "record/spans.h"
 
+#include "common/clock.h"
 #include "common/map.h"
 #include "common/span.h"
 #include "formats/xalloc.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MAX_SPANS   ((size_t)1 << 20) /* of one process: 8 GiB of small objects */
 #define MAX_SLOTS   (64u * NOTE_SPAN_WORDS)
@@ -59,14 +59,6 @@ struct spans {
 	struct chunk *chunk;
 	uint64_t left_out, readings, cpu_time;
 };
-
-static uint64_t clock_now(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 struct spans *spans_new(uint32_t pid)
 {
@@ -313,7 +305,7 @@ static void flush(struct spans *spans, void *context,
 		on_spans(context, &(struct note_spans){
 					  .pid = spans->pid,
 					  .begin = spans->begin,
-					  .end = clock_now(CLOCK_MONOTONIC),
+					  .end = clock_ns(CLOCK_MONOTONIC),
 					  .entries = spans->changed,
 					  .n_entries = spans->n_changed,
 				  });
@@ -438,7 +430,7 @@ static void read_next(struct spans *spans, const struct spans_source *source, si
 	if (spans->n_changed + c->n > NOTE_SPANS_MAX_ENTRIES)
 		flush(spans, context, on_spans);
 	if (!spans->n_changed)
-		spans->begin = clock_now(CLOCK_MONOTONIC);
+		spans->begin = clock_ns(CLOCK_MONOTONIC);
 	read_chunk(spans, c, heap);
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->remove[i])
@@ -450,7 +442,7 @@ static void read_next(struct spans *spans, const struct spans_source *source, si
 void spans_read(struct spans *spans, const struct spans_source *source, uint64_t cpu_time,
 		void *context, void (*on_spans)(void *context, const struct note_spans *part))
 {
-	uint64_t from = clock_now(CLOCK_THREAD_CPUTIME_ID), took = 0;
+	uint64_t from = clock_ns(CLOCK_THREAD_CPUTIME_ID), took = 0;
 	bool last = cpu_time == UINT64_MAX;
 	size_t left = spans->n;
 
@@ -461,7 +453,7 @@ void spans_read(struct spans *spans, const struct spans_source *source, uint64_t
 		spans->next = spans->n;
 	while (left && took < cpu_time) {
 		read_next(spans, source, &left, context, on_spans);
-		took = clock_now(CLOCK_THREAD_CPUTIME_ID) - from;
+		took = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
 	}
 	flush(spans, context, on_spans);
 	spans->cpu_time += took;

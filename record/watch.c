@@ -1,5 +1,6 @@
 #include "record/watch.h"
 
+#include "common/clock.h"
 #include "common/go_globals.h"
 #include "formats/note.h"
 #include "formats/xalloc.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct watch {
 	const struct target *target;
@@ -47,14 +47,6 @@ struct watch {
 	const char *journal;
 	struct rate_change *rate_change;
 };
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 uint64_t watch_now(void)
 {
