@@ -43,7 +43,7 @@ struct goroutines {
 struct found {
 	uint64_t address;
 	struct note_goroutine entry;
-	bool alive, read;
+	bool alive;
 };
 
 /* ---- What the reasons are called --------------------------------------------------------- */
@@ -153,16 +153,14 @@ static void decode(const struct goroutines *g, const uint8_t *bytes, struct foun
 static void read_some(const struct goroutines *g, struct found **some, size_t n, uint8_t *bytes)
 {
 	struct memory_piece pieces[READ_AT_ONCE] = {0};
-	bool whole;
+	bool ok[READ_AT_ONCE];
 
 	for (size_t i = 0; i < n; i++)
 		pieces[i] =
 			(struct memory_piece){some[i]->address, bytes + i * g->g_bytes, g->g_bytes};
-	whole = memory_read_pieces(g->options.memory, pieces, n);
+	memory_read_each(g->options.memory, pieces, n, ok);
 	for (size_t i = 0; i < n; i++) {
-		some[i]->read = whole || memory_read(g->options.memory, pieces[i].address,
-						     pieces[i].buf, pieces[i].len);
-		if (some[i]->read)
+		if (ok[i])
 			decode(g, pieces[i].buf, some[i]);
 		else
 			some[i]->alive = false;

@@ -101,6 +101,15 @@ bool memory_read_pieces(const struct memory *memory, const struct memory_piece *
 	return true;
 }
 
+void memory_read_each(const struct memory *memory, const struct memory_piece *pieces, size_t n,
+		      bool *ok)
+{
+	bool all = memory_read_pieces(memory, pieces, n);
+
+	for (size_t i = 0; i < n; i++)
+		ok[i] = all || memory_read_pieces(memory, &pieces[i], 1);
+}
+
 /* Reads one byte of the target into the suspended page: it returns when the page is let go. */
 static void *holder_main(void *arg)
 {

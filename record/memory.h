@@ -33,6 +33,10 @@ struct memory_piece {
 /* Reads many pieces with few system calls; false where any cannot be read. */
 bool memory_read_pieces(const struct memory *memory, const struct memory_piece *pieces, size_t n);
 
+/* The same where some may be missing: ok[i] says of each piece whether it was read. */
+void memory_read_each(const struct memory *memory, const struct memory_piece *pieces, size_t n,
+		      bool *ok);
+
 /*
  * Keeps the address space readable after the process ends, until memory_close. `readable` is an
  * address in it that can be read now. A thread of ours starts a read of it which a userfaultfd

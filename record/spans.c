@@ -217,15 +217,6 @@ static void parse_mspan(const struct go_layout *layout, const uint8_t *raw, stru
 	memcpy(&mspan->state, raw + layout->mspan_state, sizeof(mspan->state));
 }
 
-/* Reads the first n pieces at once, or else one by one; ok[i] says of each whether it is there. */
-static void read_pieces(struct chunk *c, size_t n)
-{
-	bool all = memory_read_pieces(c->source->memory, c->pieces, n);
-
-	for (size_t i = 0; i < n; i++)
-		c->ok[i] = all || memory_read_pieces(c->source->memory, &c->pieces[i], 1);
-}
-
 /* Reads the mspans of those in the chunk that `wanted` says; clears it for those that cannot be. */
 static void read_mspans(const struct spans *spans, struct chunk *c, struct mspan *mspans,
 			bool *wanted)
@@ -244,7 +235,7 @@ static void read_mspans(const struct spans *spans, struct chunk *c, struct mspan
 		};
 		c->which[n++] = i;
 	}
-	read_pieces(c, n);
+	memory_read_each(c->source->memory, c->pieces, n, c->ok);
 	for (size_t k = 0; k < n; k++) {
 		wanted[c->which[k]] = c->ok[k];
 		if (c->ok[k])
@@ -267,7 +258,7 @@ static void read_bits(const struct spans *spans, struct chunk *c, bool *wanted)
 		};
 		c->which[n++] = i;
 	}
-	read_pieces(c, n);
+	memory_read_each(c->source->memory, c->pieces, n, c->ok);
 	for (size_t k = 0; k < n; k++)
 		wanted[c->which[k]] = c->ok[k];
 }

@@ -81,6 +81,14 @@ static void emit(struct watch *w, uint64_t time, struct buffer *payload)
 	buffer_free(payload);
 }
 
+static void emit_remark(struct watch *w, const char *text)
+{
+	struct buffer payload = {0};
+
+	note_put_text(&payload, &(struct note_text){.pid = (uint32_t)w->target->pid, .text = text});
+	emit(w, watch_now(), &payload);
+}
+
 /* The address of a runtime variable in the process; 0 where the binary does not tell. */
 static uint64_t global_address(const struct watch *w, const char *name)
 {
@@ -372,7 +380,6 @@ static void on_goroutines(void *context, const struct note_goroutines *part)
 
 static void note_goroutines(struct watch *w)
 {
-	struct buffer payload = {0};
 	uint64_t left_out;
 	char text[128];
 
@@ -387,8 +394,7 @@ static void note_goroutines(struct watch *w)
 	snprintf(text, sizeof(text),
 		 "loss: %" PRIu64 " places of the runtime's list of goroutines were not read",
 		 left_out);
-	note_put_text(&payload, &(struct note_text){.pid = (uint32_t)w->target->pid, .text = text});
-	emit(w, watch_now(), &payload);
+	emit_remark(w, text);
 }
 
 void watch_tick(struct watch *watch, bool final)
@@ -452,8 +458,6 @@ static void read_new_program(struct watch *w)
 
 void watch_spans(struct watch *watch, struct spans *spans, bool whole)
 {
-	struct buffer payload = {0};
-
 	if (!watch->go)
 		return;
 	if (watch->programs != spans_programs(spans)) {
@@ -470,12 +474,8 @@ void watch_spans(struct watch *watch, struct spans *spans, bool whole)
 	if (!spans_left_out(spans) || watch->spans_left_out)
 		return;
 	watch->spans_left_out = true;
-	note_put_text(&payload, &(struct note_text){
-					.pid = (uint32_t)watch->target->pid,
-					.text = "loss: more objects were sampled than can be "
-						"followed; the end of some is not known",
-				});
-	emit(watch, watch_now(), &payload);
+	emit_remark(watch, "loss: more objects were sampled than can be followed; the end of some "
+			   "is not known");
 }
 
 void watch_restart(struct watch *watch)
