@@ -97,7 +97,7 @@ static bool is_runtime(const struct model *model, const struct site *site)
 
 bool fold_is_overflow(const struct model *model, const struct site *site)
 {
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+	uint32_t n = model_stack_length(model, site);
 
 	/* newobject, and maybe newarray, before it. */
 	for (uint32_t i = 0; site->kind == SITE_HEAP && i < n && i < 3; i++) {

@@ -50,11 +50,6 @@ static const char *const kinds[SITE_KINDS] = {
 			"by runtime.LockOSThread: each needs one of its own",
 };
 
-static uint32_t stack_length(const struct model *model, const struct site *site)
-{
-	return site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
-}
-
 static const char *cause_of(const char *function)
 {
 	for (size_t k = 0; k < sizeof(causes) / sizeof(causes[0]); k++)
@@ -67,14 +62,17 @@ static const char *known_cause(const struct model *model, const struct site *sit
 {
 	uint32_t n = program_frame_index(model, site);
 
-	for (uint32_t i = 0; site->kind == SITE_HEAP && i <= n && i < stack_length(model, site);
-	     i++) {
+	for (uint32_t i = 0;
+	     site->kind == SITE_HEAP && i <= n && i < model_stack_length(model, site); i++) {
 		size_t n_frames;
 		const struct symtab_frame *frames = model_frames(model, site, i, &n_frames);
 
-		for (size_t f = 0; f < n_frames; f++)
-			if (cause_of(frames[f].function))
-				return cause_of(frames[f].function);
+		for (size_t f = 0; f < n_frames; f++) {
+			const char *cause = cause_of(frames[f].function);
+
+			if (cause)
+				return cause;
+		}
 	}
 	return kinds[site->kind];
 }
@@ -117,7 +115,7 @@ static bool is_suspect(const struct candidate *candidate)
 static bool same_cause(const struct model *model, const struct site *a, const struct site *b)
 {
 	uint32_t i = program_frame_index(model, a), k = program_frame_index(model, b);
-	uint32_t n = stack_length(model, a), m = stack_length(model, b);
+	uint32_t n = model_stack_length(model, a), m = model_stack_length(model, b);
 
 	if (a->kind != b->kind || a->process != b->process || i >= n || k >= m || n - i != m - k ||
 	    strcmp(model_frame(model, a, i)->function, model_frame(model, b, k)->function) != 0)

@@ -14,7 +14,7 @@ static bool is_exit(const char *function)
 /* The function that a goroutine runs, by a stack of the heap that it allocated from. */
 static const char *outermost(const struct model *model, const struct site *site)
 {
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+	uint32_t n = model_stack_length(model, site);
 
 	while (n && is_exit(model_frame(model, site, n - 1)->function))
 		n--;

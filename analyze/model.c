@@ -141,6 +141,11 @@ static const struct stack *site_stack(const struct model *model, const struct si
 	return site->stack < model->n_stacks ? &model->stacks[site->stack] : NULL;
 }
 
+uint32_t model_stack_length(const struct model *model, const struct site *site)
+{
+	return site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+}
+
 const struct symtab_frame *model_frame(const struct model *model, const struct site *site,
 				       uint32_t i)
 {

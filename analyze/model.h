@@ -463,6 +463,8 @@ struct model {
 void model_init(struct model *model);
 void model_free(struct model *model);
 
+/* The entries of a site's stack; 0 where it has none. */
+uint32_t model_stack_length(const struct model *model, const struct site *site);
 /* The frames of a stack's entry i (a bucket stack: one logical frame per entry). Returns a static
  * "unknown" frame where the address has no symbol. */
 const struct symtab_frame *model_frame(const struct model *model, const struct site *site,

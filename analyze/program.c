@@ -53,7 +53,7 @@ static const struct symtab_frame *frame_of_program(const struct model *model,
 
 uint32_t program_frame_index(const struct model *model, const struct site *site)
 {
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0, i = 0;
+	uint32_t n = model_stack_length(model, site), i = 0;
 
 	while (i < n && !frame_of_program(model, site, i))
 		i++;
@@ -62,14 +62,12 @@ uint32_t program_frame_index(const struct model *model, const struct site *site)
 
 const struct symtab_frame *program_frame(const struct model *model, const struct site *site)
 {
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+	uint32_t i;
 
 	if (site->kind != SITE_HEAP && site->kind != SITE_GOROUTINE)
 		return NULL;
 	if (is_of_program(model_site_frame(model, site)->function))
 		return NULL;
-	for (uint32_t i = 0; i < n; i++)
-		if (frame_of_program(model, site, i))
-			return frame_of_program(model, site, i);
-	return NULL;
+	i = program_frame_index(model, site);
+	return i < model_stack_length(model, site) ? frame_of_program(model, site, i) : NULL;
 }

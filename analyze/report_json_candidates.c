@@ -142,7 +142,7 @@ static void put_frames(struct json_report *report, const struct site *site)
 {
 	const struct model *model = report->model;
 	struct json *json = &report->json;
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+	uint32_t n = model_stack_length(model, site);
 
 	json_array(json, "frames");
 	for (uint32_t i = 0; i < n; i++) {

@@ -68,7 +68,7 @@ static bool is_runtime(const struct symtab_frame *frame)
 static const struct symtab_frame **stack_frames(const struct model *model, const struct site *site,
 						size_t *n)
 {
-	uint32_t n_pcs = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0;
+	uint32_t n_pcs = model_stack_length(model, site);
 	const struct symtab_frame **frames = NULL;
 	size_t cap = 0;
 

@@ -53,7 +53,7 @@ static bool is_runtime(const struct symtab_frame *frame)
 static void print_chain(const struct report *report, const struct site *site)
 {
 	const struct model *model = report->model;
-	uint32_t n = site->stack < model->n_stacks ? model->stacks[site->stack].n : 0, shown = 0;
+	uint32_t n = model_stack_length(model, site), shown = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct symtab_frame *frame = model_frame(model, site, i);
