@@ -108,6 +108,17 @@ static void test_backlog(void **state)
 	assert_true((double)misled <= at_most(0.01, (double)runs));
 }
 
+/* The one site, of which all is told, is no leak. */
+static void assert_innocent(struct sim *sim, struct model *model)
+{
+	sim_end_site(sim);
+	judge(model, NULL);
+	assert_int_equal(model->n_candidates, 1);
+	assert_false(called_leak(model->candidates[0].verdict));
+	model_free(model);
+	sim_free(sim);
+}
+
 /* An array that grew up to a size and is replaced by one of the same ever since; the recording ends
  * while both are alive, which is no growth. */
 static void test_array_copied_at_the_end(void **state)
@@ -124,12 +135,7 @@ static void test_array_copied_at_the_end(void **state)
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++)
 		sim_sized(&sim, arrays[i].born, arrays[i].dies, arrays[i].size * 262144);
 	sim_sized(&sim, 54.1, INFINITY, 32 * 262144);
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.n_candidates, 1);
-	assert_false(called_leak(model.candidates[0].verdict));
-	model_free(&model);
-	sim_free(&sim);
+	assert_innocent(&sim, &model);
 }
 
 /* A window that slides over an array: at each copy it is as large as the window then is, and by
@@ -144,12 +150,7 @@ static void test_sliding_window(void **state)
 	for (size_t i = 0; i < 7; i++)
 		sim_sized(&sim, 8.1 * (double)i, i == 6 ? INFINITY : 8.1 * (double)i + 8.1,
 			  sizes[i] * 262144);
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.n_candidates, 1);
-	assert_false(called_leak(model.candidates[0].verdict));
-	model_free(&model);
-	sim_free(&sim);
+	assert_innocent(&sim, &model);
 }
 
 /* Keys that come again: the last doubling takes ten times as long as the one before. */
@@ -162,12 +163,7 @@ static void test_table_that_levels_off(void **state)
 	(void)state;
 	for (size_t i = 0; i < 5; i++)
 		sim_sized(&sim, times[i], times[i + 1], (double)(1 << i) * 262144);
-	sim_end_site(&sim);
-	judge(&model, NULL);
-	assert_int_equal(model.n_candidates, 1);
-	assert_false(called_leak(model.candidates[0].verdict));
-	model_free(&model);
-	sim_free(&sim);
+	assert_innocent(&sim, &model);
 }
 
 /* An array whose growth makes the collector run: at each mark the full one and its copy are alive,
