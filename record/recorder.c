@@ -225,30 +225,6 @@ static void finish_gctrace(struct recording *r)
 			 left_out);
 }
 
-/* What the readings were, for -v. */
-static void report_readings(struct recording *r, size_t i)
-{
-	const struct watch *watch = r->watches[i];
-	pid_t pid = r->targets[i].pid;
-	const struct spans *spans = span_events_of(r->spans, (uint32_t)pid);
-	uint64_t n, cpu_time;
-	uint32_t readings, stable;
-	size_t buckets;
-
-	watch_memory_stats(watch, &n, &cpu_time);
-	log_debug(r->log, "process %d: %lu readings of RSS by owner, %.1f ms of CPU", pid, n,
-		  (double)cpu_time / 1e6);
-	watch_stats(watch, &buckets, &readings, &stable);
-	log_debug(r->log, "process %d: %zu buckets, %u readings, %u of one moment", pid, buckets,
-		  readings, stable);
-	if (!spans)
-		return;
-	spans_stats(spans, &n, &cpu_time);
-	log_debug(r->log,
-		  "process %d: %zu spans with sampled objects, %lu readings, %.1f ms of CPU", pid,
-		  spans_count(spans), n, (double)cpu_time / 1e6);
-}
-
 static const char *why_end(const struct recording *r)
 {
 	if (r->why_early)
@@ -293,7 +269,7 @@ static void finish(struct recording *r)
 	read_targets(r, true, true);
 	session_disable(r->session);
 	for (size_t i = 0; i < r->n_targets; i++)
-		report_readings(r, i);
+		summary_readings(r, i);
 	emit_clock(r);
 	emit_rings(r, UINT64_MAX);
 	take_time();
@@ -319,61 +295,6 @@ static void close_watches(struct recording *r)
 		watch_free(r->watches[i]);
 		r->watches[i] = NULL;
 	}
-}
-
-/* Of tracefs, "birth"; of the uprobe PMU, "gmt_4711_0:birth(p=0,b=1)". */
-static bool is_event(const struct trace_event *event, const char *name)
-{
-	const char *at = event->path ? strchr(event->name, ':') : NULL;
-	size_t len = strlen(name);
-
-	if (!at)
-		return strcmp(event->name, name) == 0;
-	return strncmp(at + 1, name, len) == 0 && at[1 + len] == '(';
-}
-
-static uint64_t events_named(const struct recording *r, const char *suffix)
-{
-	const struct trace_event *events;
-	uint64_t total = 0;
-	size_t n;
-
-	events = probes_events(r->probes, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (!events[i].is_extra && is_event(&events[i], suffix))
-			total += session_event_count(r->session, i);
-	}
-	return total;
-}
-
-/* What the user asked for, with the kernel's own counts. */
-static void print_extra(const struct recording *r)
-{
-	const struct trace_event *events;
-	size_t n;
-
-	events = probes_events(r->probes, &n);
-	for (size_t i = 0; i < n; i++) {
-		/* What is sampled by frequency counts cycles or nanoseconds. */
-		if (events[i].is_extra && !events[i].is_freq)
-			log_info(r->log, "%s: %lu", events[i].name,
-				 session_event_count(r->session, i));
-	}
-}
-
-static void print_summary(const struct recording *r)
-{
-	const struct session_counts *counts = session_counts(r->session);
-	double seconds = (double)(watch_now() - r->started) / 1e9;
-
-	log_info(r->log,
-		 "%.1f s of %s: %lu events (%lu births, %lu deaths, %lu GC cycles), %lu lost",
-		 seconds, r->targets[0].exe, counts->samples, events_named(r, "birth"),
-		 events_named(r, "death"), events_named(r, "gc_end"), counts->lost);
-	print_extra(r);
-	if (r->why_early)
-		log_info(r->log, "the recording ended early: %s", r->why_early);
-	files_summary(r);
 }
 
 /* Waits for a command that goes on after its recording; a second signal gives up on it. */
@@ -563,7 +484,7 @@ static struct error *record(struct recording *r, int *status)
 	run(r);
 	finish(r);
 	close_watches(r);
-	print_summary(r);
+	summary_print(r);
 	/* The breakpoints go before the command is waited for. */
 	files_busy(r, true);
 	session_close(r->session);

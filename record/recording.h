@@ -3,8 +3,8 @@
 
 /*
  * The state of one recording, and its parts: what happens before it (setup.c), what is written
- * into it (emit.c), the files that it is written into (files.c, rotate.c), and the course of it
- * (recorder.c).
+ * into it (emit.c), the files that it is written into (files.c, rotate.c), the course of it
+ * (recorder.c), and what is said of it at its end (summary.c).
  */
 
 #include "common/log.h"
@@ -151,6 +151,13 @@ uint64_t files_bytes(const struct recording *r);
 /* Says what was written, and what to do with it. */
 void files_summary(const struct recording *r);
 void files_free(struct recording *r);
+
+/* ---- summary.c ----------------------------------------------------------------------------- */
+
+/* What the readings of a target were, for -v. */
+void summary_readings(const struct recording *r, size_t i);
+/* What was recorded, in a line or a few. */
+void summary_print(const struct recording *r);
 
 /* ---- rotate.c ------------------------------------------------------------------------------ */
 
