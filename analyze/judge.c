@@ -193,7 +193,7 @@ static double rise_odds(double net, double error, double expected)
 {
 	if (error <= 0)
 		return 1;
-	return exp(fmin(600, expected * (2 * net - expected) / (2 * error * error)));
+	return stats_bounded_exp(expected * (2 * net - expected) / (2 * error * error));
 }
 
 /*

@@ -362,6 +362,7 @@ void judge_evidence_init(struct judge_evidence *ev, const struct site *site,
 		judge_sum_window(ev);
 	}
 	judge_cut_warm_up(ev);
+	judge_births(ev);
 	judge_continuing(ev);
 	/* An eighth: what a real leak loses at most, where a cache that has just begun to evict
 	 * loses more. Of most sites either nearly all that is old goes, or nearly none: so

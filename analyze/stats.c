@@ -314,3 +314,8 @@ double stats_sample_variance(double size, double rate)
 	chance = -expm1(-size / rate);
 	return size * size * exp(-size / rate) / (chance * chance);
 }
+
+double stats_bounded_exp(double x)
+{
+	return exp(fmin(x, 600));
+}

@@ -88,4 +88,7 @@ void stats_benjamini_hochberg(const double *p, size_t n, double *q);
 double stats_sample_weight(double size, double rate);
 double stats_sample_variance(double size, double rate);
 
+/* exp, held within what a double can hold, for likelihoods of much evidence. */
+double stats_bounded_exp(double x);
+
 #endif

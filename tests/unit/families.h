@@ -378,6 +378,17 @@ static inline double family_late_ramp(struct sim *sim)
 	return 0;
 }
 
+/* A table of a running program that is enlarged within a few cycles and then stays, as where the
+ * tables of a map are split: nothing before, nothing after. */
+static inline double family_late_step(struct sim *sim)
+{
+	double from = random_between(&sim->random, 0.25, 0.7);
+
+	sim_retain(sim, sim_log_between(sim, 6, 60), from,
+		   from + random_between(&sim->random, 0.05, 0.25));
+	return 0;
+}
+
 /* Sessions that last about as long as the recording, in a program that has just begun. */
 static inline double family_long_sessions(struct sim *sim)
 {
@@ -485,6 +496,7 @@ static const struct sim_kind sim_kinds[] = {
 	{"long sessions", family_long_sessions, false, false},
 	{"late cache", family_late_cache, false, true},
 	{"late ramp", family_late_ramp, false, true},
+	{"late step", family_late_step, false, false},
 	{"backlog", family_backlog, true, true},
 	{"half freed", family_half_freed, true, true},
 };

@@ -90,6 +90,26 @@ static void test_few_survivors(void **state)
 	assert_true((double)short_lived <= at_most(0.01, (double)n));
 }
 
+/* What grew for a while in the middle of a recording, and not before or after, has ended, however
+ * few the cycles are that show it: the maps of a cache were called leaks for it. */
+static void test_late_step(void **state)
+{
+	size_t kind = 0, called = 0, n = seeds();
+
+	(void)state;
+	while (sim_kinds[kind].fill != family_late_step)
+		kind++;
+	for (size_t seed = 0; seed < n; seed++) {
+		struct trial trial;
+
+		trial_run(&trial, kind, seed, 14, 20);
+		called += trial.candidate && called_leak(trial.candidate->verdict);
+		trial_free(&trial);
+	}
+	print_message("late steps of few cycles called a leak: %zu of %zu\n", called, n);
+	assert_true((double)called <= at_most(0.01, (double)n));
+}
+
 /* Arrays that are gathered and given up about once in a GC cycle: the levels that the cycles meet
  * rise by chance, yet nothing grows. */
 static void test_beat(void **state)
@@ -293,7 +313,7 @@ int main(void)
 		cmocka_unit_test(test_beat),	    cmocka_unit_test(test_idle_end),
 		cmocka_unit_test(test_part),	    cmocka_unit_test(test_beginning),
 		cmocka_unit_test(test_undecided),   cmocka_unit_test(test_few_points),
-		cmocka_unit_test(test_little_kept),
+		cmocka_unit_test(test_little_kept), cmocka_unit_test(test_late_step),
 	};
 
 	return cmocka_run_group_tests_name("judge on little", tests, NULL, NULL);
