@@ -42,7 +42,6 @@ uint64_t heap_stack_key(const struct heap_frame *frames, size_t n_frames)
 		if (!strcmp(frames[i].function, "runtime.goexit"))
 			continue;
 		add_function(&state, frames[i].function);
-		XXH3_64bits_update(&state, frames[i].file, strlen(frames[i].file) + 1);
 		XXH3_64bits_update(&state, &frames[i].line, sizeof(frames[i].line));
 	}
 	return XXH3_64bits_digest(&state);

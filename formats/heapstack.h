@@ -10,7 +10,10 @@
  *   printStackRecord), `internal/runtime/` from Go 1.24 only, so here always;
  * - runtime.goexit is left out (runtime/pprof/proto.go, allFrames);
  * - type arguments are cut to "[...]": the text has them so, the proto in full from Go 1.21
- *   (runtime_FrameSymbolName), a symbol table as the binary has them.
+ *   (runtime_FrameSymbolName), a symbol table as the binary has them;
+ * - files are left out: the proto has one for each function, that of the frame which happened to
+ *   come first (runtime/pprof/proto.go, emitLocation), but a package's `init`, which sets its
+ *   variables, has lines of several files.
  * Two stacks that differ only in addresses on the same line have the same key.
  */
 

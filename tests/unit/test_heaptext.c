@@ -212,10 +212,13 @@ static void test_keys(void **state)
 				      {"runtime.main", "proc.go", 250},
 				      {"runtime.goexit", "asm.s", 1}};
 	struct heap_frame brief[] = {{"main.f[...]", "a.go", 5}, {"runtime.main", "proc.go", 250}};
+	/* A package's init has lines of several files, and the proto one file for all of them. */
+	struct heap_frame moved[] = {{"main.f[...]", "b.go", 5}, {"runtime.main", "proc.go", 250}};
 	struct heap_frame other[] = {{"main.f[...]", "a.go", 6}, {"runtime.main", "proc.go", 250}};
 
 	(void)state;
 	assert_int_equal(heap_stack_key(frames, 5), heap_stack_key(brief, 2));
+	assert_int_equal(heap_stack_key(brief, 2), heap_stack_key(moved, 2));
 	assert_int_not_equal(heap_stack_key(frames, 5), heap_stack_key(other, 2));
 	assert_int_not_equal(heap_stack_key(frames, 5), heap_stack_key(brief, 1));
 	/* Nothing but the runtime: then all of it counts. */

@@ -437,7 +437,7 @@ static void test_problems(void **state)
 	p->mappings[0].build_id = "";
 	p->mappings[0].file = "/bin/other";
 	for (size_t i = 0; i < p->n_functions; i++)
-		p->functions[i].file = "/elsewhere.go";
+		p->functions[i].name = "main.other";
 	expect_problem(encode(p), "of another program, /bin/other: the trace is of /bin/program "
 				  "(build id aabbcc) and does not have its call stacks");
 }
