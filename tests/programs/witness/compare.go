@@ -117,6 +117,7 @@ type comparison struct {
 	rate    float64
 	sizes   []uint64
 	spans   map[uint64]*span // by page
+	gone    map[uint64]*span // the last that was freed there, by page
 	objects map[uint64]*object
 	born    map[uint64]sampledEvent // births whose allocation is still to come, by address
 	alive   map[uint64]*object      // sampled objects, by address
@@ -126,7 +127,10 @@ type comparison struct {
 
 // find returns the span and the object that an address lies in, or nil.
 func (c *comparison) find(addr uint64) (*span, *object) {
-	s := c.spans[addr/c.told.pageSize]
+	return c.in(c.spans[addr/c.told.pageSize], addr)
+}
+
+func (c *comparison) in(s *span, addr uint64) (*span, *object) {
 	if s == nil || s.slot == 0 {
 		return nil, nil
 	}
@@ -162,6 +166,7 @@ func (c *comparison) removeSpan(addr uint64) {
 	}
 	for at := s.start; at < s.start+s.size; at += c.told.pageSize {
 		delete(c.spans, at/c.told.pageSize)
+		c.gone[at/c.told.pageSize] = s
 	}
 }
 
@@ -238,6 +243,11 @@ func (c *comparison) alloc(e heapEvent) {
 func (c *comparison) free(e heapEvent) {
 	_, o := c.find(e.addr)
 	if o == nil {
+		// What a thread frees in one go pushes its times ahead: the span that it emptied may
+		// have been freed by another thread a moment before.
+		_, o = c.in(c.gone[e.addr/c.told.pageSize], e.addr)
+	}
+	if o == nil {
 		c.wrong(&c.Inconsistent, "%#x is freed at %d in no span", e.addr, e.time)
 		return
 	}
@@ -276,7 +286,7 @@ func (c *comparison) tell(e heapEvent) {
 // before which its slot must have been freed; a death comes before the freeing of its slot. So each
 // pair is joined by its address and its order alone.
 func compare(told *account, events []sampledEvent, rate float64) *verdict {
-	c := comparison{told: told, rate: rate, sizes: slotSizes(), spans: map[uint64]*span{},
+	c := comparison{told: told, rate: rate, sizes: slotSizes(), spans: map[uint64]*span{}, gone: map[uint64]*span{},
 		objects: map[uint64]*object{}, born: map[uint64]sampledEvent{}, alive: map[uint64]*object{}}
 	c.Version, c.Nanosecond = told.version, told.tick
 	for _, e := range told.events {
