@@ -77,19 +77,11 @@ static const char *known_cause(const struct model *model, const struct site *sit
 	return kinds[site->kind];
 }
 
-static bool has_goroutines(const struct model *model, uint32_t process)
-{
-	for (size_t i = 0; i < model->n_sites; i++)
-		if (model->sites[i].kind == SITE_GOROUTINE && model->sites[i].process == process)
-			return true;
-	return false;
-}
-
 char *judge_hint(const struct model *model, const struct site *site)
 {
 	const struct site *goroutines;
 
-	if (site->kind == SITE_THREAD && !has_goroutines(model, site->process))
+	if (site->kind == SITE_THREAD && !model_was_recorded(model, site->process, SITE_GOROUTINE))
 		return xasprintf("%s; `record --goroutines` finds those that hold one",
 				 known_cause(model, site));
 	/* The goroutine that most of a program runs in, main, never ends either. */

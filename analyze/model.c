@@ -344,6 +344,18 @@ bool verdict_is_leak(enum verdict verdict)
 	return verdict == VERDICT_LEAK || verdict == VERDICT_LIKELY_LEAK;
 }
 
+bool model_was_recorded(const struct model *model, uint32_t process, enum site_kind kind)
+{
+	for (size_t i = 0; i < model->n_sites; i++) {
+		const struct site *site = &model->sites[i];
+
+		if (site->process == process && site->kind == kind &&
+		    (site->births || site->unmatched_deaths || site->older_live))
+			return true;
+	}
+	return false;
+}
+
 static uint64_t distance(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;

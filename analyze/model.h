@@ -491,6 +491,9 @@ const struct epoch *model_site_epochs(const struct model *model, const struct si
 const char *verdict_id(enum verdict verdict);
 /* A leak, or likely one. */
 bool verdict_is_leak(enum verdict verdict);
+/* Whether anything of that kind is known of a process: what was born, what ended, or what was there
+ * before the recording. */
+bool model_was_recorded(const struct model *model, uint32_t process, enum site_kind kind);
 /* Wall-clock ns of a trace time, by the nearest clock pair; 0 where the trace has none. */
 uint64_t model_wall_time(const struct model *model, uint64_t time);
 /* The trace time of a wall-clock time; 0 where the trace has no clock pair. Where the wall clock

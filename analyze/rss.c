@@ -289,15 +289,6 @@ static bool keeps_growing(const struct rss_summary *summary, enum memory_owner o
 	       rise >= LEAST_RISE_SHARE * whole && summary->growth[owner] * hours >= rise / 2;
 }
 
-static bool was_recorded(const struct model *model, uint32_t process, enum site_kind kind)
-{
-	for (size_t i = 0; i < model->n_sites; i++)
-		if (model->sites[i].process == process && model->sites[i].kind == kind &&
-		    (model->sites[i].births || model->sites[i].unmatched_deaths))
-			return true;
-	return false;
-}
-
 char *rss_remedy_text(const struct model *model, uint32_t process,
 		      const struct rss_summary *summary, enum memory_owner owner)
 {
@@ -316,7 +307,7 @@ char *rss_remedy_text(const struct model *model, uint32_t process,
 
 	for (size_t i = 0; i < sizeof(remedies) / sizeof(*remedies); i++)
 		if (remedies[i].owner == owner && keeps_growing(summary, owner) &&
-		    !was_recorded(model, process, remedies[i].kind))
+		    !model_was_recorded(model, process, remedies[i].kind))
 			return xasprintf("%s grew from %s to %s, and %s.", remedies[i].what,
 					 units_bytes((double)summary->first->owners[owner]).text,
 					 units_bytes((double)summary->last->owners[owner]).text,

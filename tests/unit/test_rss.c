@@ -241,6 +241,10 @@ static void test_remedies(void **state)
 	/* They were recorded. */
 	model.sites[0].kind = SITE_GOROUTINE;
 	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_GO_STACKS));
+	/* Also where all of them were there before the recording. */
+	model.sites[0].births = 0;
+	model.sites[0].older_live = 7;
+	assert_null(rss_remedy_text(&model, 0, &summary, OWNER_GO_STACKS));
 	/* The C heap grows all the time, but next to nothing of what RSS does. */
 	for (size_t i = 0; i < 10; i++) {
 		points[i].owners[OWNER_C_HEAP] = (5 + i) * MIB;
