@@ -109,12 +109,8 @@ static bool set_pending_rates(struct recording *r)
 {
 	bool pending = false;
 
-	for (size_t i = 0; i < r->n_targets; i++) {
-		if (watch_rate_pending(r->watches[i])) {
-			watch_tick(r->watches[i], false);
-			pending = true;
-		}
-	}
+	for (size_t i = 0; i < r->n_targets; i++)
+		pending |= watch_try_rate(r->watches[i]);
 	return pending;
 }
 
@@ -142,6 +138,11 @@ static uint64_t table_period(const struct recording *r)
 	return TABLE_NS;
 }
 
+/* How often a rate that is still to be set is tried: a program may be over after 5 ms. */
+#define EAGER_FOR_NS 50000000
+#define EAGER_NS     100000
+#define PATIENT_NS   1000000
+
 static void run(struct recording *r)
 {
 	uint64_t next_tick = r->started + TICK_NS, next_table = r->started + table_period(r);
@@ -157,9 +158,9 @@ static void run(struct recording *r)
 										    : next_tick;
 
 		if (set_pending_rates(r))
-			until = now + 1000000;
+			until = now + (now < r->started + EAGER_FOR_NS ? EAGER_NS : PATIENT_NS);
 		session_wait(r->session, fds, sizeof(fds) / sizeof(*fds),
-			     now < until ? (int)((until - now) / 1000000 + 1) : 0);
+			     now < until ? until - now : 0);
 		handle_signals(r);
 		emit_gctrace(r);
 		emit_remarks(r);

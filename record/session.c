@@ -270,16 +270,18 @@ const struct perfdata_event *session_events(const struct session *session, size_
 	return session->events;
 }
 
-void session_wait(struct session *session, const int *fds, size_t n_fds, int timeout_ms)
+void session_wait(struct session *session, const int *fds, size_t n_fds, uint64_t timeout_ns)
 {
 	struct pollfd all[session->n_wake_fds + n_fds];
+	struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+				   .tv_nsec = (long)(timeout_ns % 1000000000)};
 	size_t n = 0;
 
 	for (size_t i = 0; i < session->n_wake_fds; i++)
 		all[n++] = (struct pollfd){.fd = session->wake_fds[i], .events = POLLIN};
 	for (size_t i = 0; i < n_fds; i++)
 		all[n++] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-	poll(all, n, timeout_ms);
+	ppoll(all, n, &timeout, NULL);
 }
 
 /* When a record was made; 0 where it does not tell. Words never wrap, being 8-aligned. */

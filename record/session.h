@@ -42,7 +42,7 @@ void session_disable(struct session *session);
 const struct perfdata_event *session_events(const struct session *session, size_t *n);
 
 /* Waits until a ring fills, one of fds (-1: none) becomes readable or the time is over. */
-void session_wait(struct session *session, const int *fds, size_t n_fds, int timeout_ms);
+void session_wait(struct session *session, const int *fds, size_t n_fds, uint64_t timeout_ns);
 
 /* Counts over everything read so far. */
 struct session_counts {

@@ -334,11 +334,6 @@ void watch_goroutines(struct watch *watch)
 	watch->goroutines_due = watch->process.attached;
 }
 
-bool watch_rate_pending(const struct watch *watch)
-{
-	return watch->wanted_rate != 0;
-}
-
 /* Not before the runtime has initialised itself: it would write its own value over ours. */
 static void apply_rate(struct watch *w)
 {
@@ -352,6 +347,15 @@ static void apply_rate(struct watch *w)
 		log_warn(w->log, "%s", error_message(err));
 	error_free(err);
 	note_process(w);
+}
+
+bool watch_try_rate(struct watch *watch)
+{
+	if (!watch->wanted_rate)
+		return false;
+	note_process(watch);
+	apply_rate(watch);
+	return watch->wanted_rate != 0;
 }
 
 static void on_bucket(void *context, const struct note_bucket *bucket)

@@ -32,8 +32,8 @@ struct watch *watch_new(const struct target *target, const struct log *log, watc
  * of record/rate.h.
  */
 void watch_set_rate(struct watch *watch, uint64_t rate, const char *journal);
-/* True while the rate is still to be set: call watch_tick often. */
-bool watch_rate_pending(const struct watch *watch);
+/* Sets it if it can be set now. True while it is still to be set: call it often. */
+bool watch_try_rate(struct watch *watch);
 
 /*
  * Notes the goroutines that are there with the next tick of a process that ran before, and with
