@@ -33,12 +33,12 @@ get() {
 }
 
 # all_recorded NAME REPORT: the report says that nothing was lost, and that the bucket table of every
-# process it names agrees with the events.
+# process of the program that it names agrees with the events.
 all_recorded() {
 	local text processes
 	# Lines are wrapped.
 	text=$(tr -s ' \n' ' ' <"$2")
-	processes=$(grep -c '^process [0-9]* /' "$2")
+	processes=$(grep -c "^process [0-9]* $program " "$2")
 	check "$1: nothing was lost" grep -qE 'events were read, none was lost' <<<"$text"
 	same "$1: the bucket table is complete in each process" "$processes" \
 		"$(grep -oE 'Bucket table of process [0-9]+, [^:]*: the runtime counted ([0-9,]+) births and ([0-9,]+) deaths, the trace holds \1 and \2: complete' <<<"$text" | wc -l)"

@@ -120,10 +120,19 @@ name=lefthook
 if real_program $name; then
 	lists span refill large gc_start gc_mark_term gc_end
 	check "$name: --list says that nothing is sampled" grep -q 'heap profiling is not linked in' "$work/list"
+	mkdir -p "$work/hooks"
+	git init -q "$work/hooks"
+	{
+		printf 'pre-commit:\n  jobs:\n'
+		seq 20 | sed 's/.*/    - run: echo &/'
+	} >"$work/hooks/lefthook.yml"
+	# The rate is set some milliseconds after the start: what it does has to take longer.
 	flags=(--set-rate=4096)
-	runs "$program" version
+	cd "$work/hooks" || exit 1
+	runs "$program" run pre-commit --force
+	cd "$top" || exit 1
 	flags=()
-	births 20
+	births 60
 fi
 
 name=prometheus
