@@ -185,6 +185,7 @@ format:
 lint:
 	@clang-format --dry-run -Werror $(C_FILES)
 	@shellcheck -x -S warning $(SCRIPTS)
+	@test -z "$$(git ls-files -s 2>/dev/null | grep ^120000)" || { echo "links in the tree"; exit 1; }
 	@test -z "$$(gofmt -l tests/programs)" || { gofmt -d tests/programs; exit 1; }
 clean:
 	rm -rf $(BUILD) $(BIN)
