@@ -38,7 +38,7 @@ all_recorded() {
 	local text processes
 	# Lines are wrapped.
 	text=$(tr -s ' \n' ' ' <"$2")
-	processes=$(grep -c "^process [0-9]* $program " "$2")
+	processes=$(grep -oE "process [0-9]+ $(realpath "$program") \(" <<<"$text" | sort -u | wc -l)
 	check "$1: nothing was lost" grep -qE 'events were read, none was lost' <<<"$text"
 	same "$1: the bucket table is complete in each process" "$processes" \
 		"$(grep -oE 'Bucket table of process [0-9]+, [^:]*: the runtime counted ([0-9,]+) births and ([0-9,]+) deaths, the trace holds \1 and \2: complete' <<<"$text" | wc -l)"
