@@ -129,7 +129,8 @@ static double beginning_odds(const struct judge_evidence *ev)
  * neither fade nor are freed. */
 static double objects_confidence(const struct judge_evidence *ev, double chance)
 {
-	return (1 - chance) / (1 + ended_odds(ev) + dark_odds(ev) + beginning_odds(ev)) /
+	return (1 - chance) /
+	       (1 + ended_odds(ev) + dark_odds(ev) + beginning_odds(ev) + ev->slowing) /
 	       (1 + 0.3 * ev->faded) * ev->not_freed * (1 - ev->replaced);
 }
 

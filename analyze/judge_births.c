@@ -324,10 +324,66 @@ static void weigh_faded(struct judge_evidence *ev)
 	ev->faded = sum / 4;
 }
 
+/* Log-likelihood, against an even rate, of a rate that falls off as 1 / (t + c): as many new ones
+ * come while the time doubles as came while it doubled before. */
+static double slowing_likelihood(const struct births *births, double c)
+{
+	double scale = log((1 + c) / c), last = 0, begin = 0, sum = 0;
+
+	for (size_t i = 0; i < births->n; i++) {
+		double end = births->place[i];
+
+		if (end > begin && births->before[i] > last)
+			sum += (births->before[i] - last) *
+			       log(log((end + c) / (begin + c)) / scale / (end - begin));
+		last = births->before[i];
+		begin = end;
+	}
+	return sum;
+}
+
+/* Log-likelihood, against an even rate, of the best step after boundary i, less what two parameters
+ * gain of themselves (Schwarz 1978, Annals of Statistics 6). */
+static double fitted_step(const struct births *births, size_t i)
+{
+	double x = births->place[i], before = births->before[i], after = births->after[i];
+	double sum = -log(fmax(births->total, 1));
+
+	if (before > 0)
+		sum += before * log(before / births->total / x);
+	if (after > 0 && x < 1)
+		sum += after * log(after / births->total / (1 - x));
+	return sum;
+}
+
+/*
+ * Whether what seems even, or even after a beginning, gets ever slower from the start, as where one
+ * is made for each of many keys, few of which are common. What began late has another start.
+ */
+static void weigh_slowing(struct judge_evidence *ev)
+{
+	static const double onsets[] = {0.003, 0.01, 0.03};
+	double count = judge_sum_objects(ev->alive, 0, ev->axis->n_births) / ev->clumping;
+	double weight = fmin(1, MOST_BIRTHS / fmax(count, 1)) / ev->clumping, sum = 0;
+	struct births births;
+	double even;
+
+	ev->slowing = 0;
+	if (ev->onset > 0)
+		return;
+	births_init(&births, ev, 0, ev->axis->n_births, weight);
+	even = ev->settled > 0 && ev->warm_end ? fitted_step(&births, ev->warm_end - 1) : 0;
+	for (size_t i = 0; i < 3 && births.total > 0; i++)
+		sum += stats_bounded_exp(slowing_likelihood(&births, onsets[i]) - even);
+	ev->slowing = sum / 3;
+	births_free(&births);
+}
+
 void judge_births(struct judge_evidence *ev)
 {
 	weigh_clumping(ev);
 	weigh_kept(ev);
 	weigh_stopped(ev);
+	weigh_slowing(ev);
 	weigh_faded(ev);
 }

@@ -83,7 +83,9 @@ struct judge_evidence {
 	 * survivors; from the live objects, where they can tell, and with the places where they
 	 * cannot counted as one. And that the old fade over that they do not. */
 	double stopped, flat, flat_or_blind, faded;
-	double evicting;  /* likelihood that as many go of late as come, over that they stay */
+	double evicting; /* likelihood that as many go of late as come, over that they stay */
+	double slowing;	 /* likelihood that it got ever slower from the start, over one that settled
+			  */
 	double born_kept; /* of what was born in the window of the old, the share that lives */
 	double blind;	  /* share of the time at the end that tells nothing of it */
 	double not_freed; /* probability that few of the old will be freed */
@@ -126,7 +128,8 @@ void judge_sum_window(struct judge_evidence *evidence);
 /* Cuts off a beginning in which survivors were born at a much higher rate than after it, or at a
  * much lower one. */
 void judge_cut_warm_up(struct judge_evidence *evidence);
-/* Whether the growth goes on, by the births of the survivors: clumping, stopped, blind, faded. */
+/* Whether the growth goes on, by the births of the survivors: clumping, stopped, slowing, blind,
+ * faded. */
 void judge_births(struct judge_evidence *evidence);
 /* The same by the live objects, after it: jitter, flat, evicting. */
 void judge_continuing(struct judge_evidence *evidence);

@@ -363,6 +363,19 @@ static inline double family_array_batches(struct sim *sim)
 	return 0;
 }
 
+/* Made once for each of many keys, of which ever rarer ones are new: as many while the time doubles
+ * as while it doubled before. */
+static inline double family_once_each(struct sim *sim)
+{
+	double each = sim_log_between(sim, 3, 100),
+	       first = random_between(&sim->random, 0.003, 0.03);
+	double time = first;
+
+	while ((time *= exp(random_exponential(&sim->random, 1 / each))) < 1 + first)
+		sim_object(sim, (time - first) * sim->span, INFINITY);
+	return 0;
+}
+
 /* The hard ones: what stopped growing only a moment before the end, and what began late. */
 static inline double family_late_cache(struct sim *sim)
 {
@@ -484,6 +497,7 @@ static const struct sim_kind sim_kinds[] = {
 	{"expiry", family_expiry, false, false},
 	{"ramp-up", family_ramp_up, false, false},
 	{"interning", family_interning, false, false},
+	{"once each", family_once_each, false, false},
 	{"burst", family_burst, false, false},
 	{"sawtooth", family_sawtooth, false, false},
 	{"reload", family_reload, false, false},
