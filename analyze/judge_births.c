@@ -202,6 +202,14 @@ void judge_cut_warm_up(struct judge_evidence *ev)
  */
 #define MOST_BIRTHS 200
 
+/* What a birth of the epochs from `from` up to `end` weighs for that. */
+static double birth_weight(const struct judge_evidence *ev, size_t from, size_t end)
+{
+	double count = judge_sum_objects(ev->alive, from, end) / ev->clumping;
+
+	return MOST_BIRTHS / fmax(MOST_BIRTHS, count) / ev->clumping;
+}
+
 /* The likelihoods, against an even rate, of growth that ends and of growth that goes on. */
 struct prospects {
 	double over, on;
@@ -251,9 +259,7 @@ static double began_late(const struct births *births, size_t quiet)
  */
 static double stopped_until(const struct judge_evidence *ev, size_t end)
 {
-	double count =
-		fmax(MOST_BIRTHS, judge_sum_objects(ev->alive, ev->warm_end, end) / ev->clumping);
-	double weight = MOST_BIRTHS / count / ev->clumping, late;
+	double weight = birth_weight(ev, ev->warm_end, end), late;
 	size_t first = ev->warm_end;
 	struct prospects prospects, since;
 	struct births births;
@@ -363,18 +369,15 @@ static double fitted_step(const struct births *births, size_t i)
 static void weigh_slowing(struct judge_evidence *ev)
 {
 	static const double onsets[] = {0.003, 0.01, 0.03};
-	double count = judge_sum_objects(ev->alive, 0, ev->axis->n_births) / ev->clumping;
-	double weight = fmin(1, MOST_BIRTHS / fmax(count, 1)) / ev->clumping, sum = 0;
 	struct births births;
-	double even;
+	double base, sum = 0;
 
-	ev->slowing = 0;
 	if (ev->onset > 0)
 		return;
-	births_init(&births, ev, 0, ev->axis->n_births, weight);
-	even = ev->settled > 0 && ev->warm_end ? fitted_step(&births, ev->warm_end - 1) : 0;
+	births_init(&births, ev, 0, ev->axis->n_births, birth_weight(ev, 0, ev->axis->n_births));
+	base = ev->settled > 0 ? fitted_step(&births, ev->warm_end - 1) : 0;
 	for (size_t i = 0; i < 3 && births.total > 0; i++)
-		sum += stats_bounded_exp(slowing_likelihood(&births, onsets[i]) - even);
+		sum += stats_bounded_exp(slowing_likelihood(&births, onsets[i]) - base);
 	ev->slowing = sum / 3;
 	births_free(&births);
 }

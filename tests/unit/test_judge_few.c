@@ -94,18 +94,9 @@ static void test_few_survivors(void **state)
  * few the cycles are that show it: the maps of a cache were called leaks for it. */
 static void test_late_step(void **state)
 {
-	size_t kind = 0, called = 0, n = seeds();
+	size_t called = trials_where(family_late_step, 14, 20, called_leak), n = seeds();
 
 	(void)state;
-	while (sim_kinds[kind].fill != family_late_step)
-		kind++;
-	for (size_t seed = 0; seed < n; seed++) {
-		struct trial trial;
-
-		trial_run(&trial, kind, seed, 14, 20);
-		called += trial.candidate && called_leak(trial.candidate->verdict);
-		trial_free(&trial);
-	}
 	print_message("late steps of few cycles called a leak: %zu of %zu\n", called, n);
 	assert_true((double)called <= at_most(0.01, (double)n));
 }
@@ -114,23 +105,10 @@ static void test_late_step(void **state)
  * rise by chance, yet nothing grows. */
 static void test_beat(void **state)
 {
-	size_t kind = 0, called = 0, growing = 0, n = seeds();
+	size_t called = trials_where(family_array_batches, 8, 20, called_leak);
+	size_t growing = trials_where(family_growing_array, 20, 400, called_leak), n = seeds();
 
 	(void)state;
-	for (size_t seed = 0; seed < n; seed++) {
-		struct trial trial;
-
-		for (kind = 0; sim_kinds[kind].fill != family_array_batches; kind++)
-			;
-		trial_run(&trial, kind, seed, 8, 20);
-		called += trial.candidate && called_leak(trial.candidate->verdict);
-		trial_free(&trial);
-		for (kind = 0; sim_kinds[kind].fill != family_growing_array; kind++)
-			;
-		trial_run(&trial, kind, seed, 20, 400);
-		growing += trial.candidate && called_leak(trial.candidate->verdict);
-		trial_free(&trial);
-	}
 	print_message("arrays in batches called a leak: %zu of %zu; growing ones: %zu\n", called, n,
 		      growing);
 	assert_true((double)called <= at_most(0.01, (double)n));
@@ -237,22 +215,18 @@ static void test_beginning(void **state)
 	assert_true(sureness(300, false) > 0.95);
 }
 
+static bool said_ended(enum verdict verdict)
+{
+	return verdict == VERDICT_RAMP_UP;
+}
+
 /* Of a leak of some ten samples it may not be known whether it goes on; then it is not said to have
  * ended. */
 static void test_undecided(void **state)
 {
-	size_t ended = 0, kind = 0, n = seeds();
+	size_t ended = trials_where(family_tiny_leak, 20, 400, said_ended), n = seeds();
 
 	(void)state;
-	while (sim_kinds[kind].fill != family_tiny_leak)
-		kind++;
-	for (size_t seed = 0; seed < n; seed++) {
-		struct trial trial;
-
-		trial_run(&trial, kind, seed, 20, 400);
-		ended += trial.candidate && trial.candidate->verdict == VERDICT_RAMP_UP;
-		trial_free(&trial);
-	}
 	print_message("tiny leaks that are said to have ended: %zu of %zu\n", ended, n);
 	assert_true((double)ended <= at_most(0.03, (double)n));
 }

@@ -48,6 +48,32 @@ static inline bool called_leak(enum verdict verdict)
 	return verdict == VERDICT_LEAK || verdict == VERDICT_LIKELY_LEAK;
 }
 
+/* The number of a kind, by what fills it. */
+static inline size_t kind_of(sim_family fill)
+{
+	size_t kind = 0;
+
+	while (sim_kinds[kind].fill != fill)
+		kind++;
+	return kind;
+}
+
+/* Of seeds() recordings of that kind, in how many the verdict `is` so. */
+static inline size_t trials_where(sim_family fill, double few, double many,
+				  bool (*is)(enum verdict verdict))
+{
+	size_t kind = kind_of(fill), count = 0;
+
+	for (size_t seed = 0; seed < seeds(); seed++) {
+		struct trial trial;
+
+		trial_run(&trial, kind, seed, few, many);
+		count += trial.candidate && is(trial.candidate->verdict);
+		trial_free(&trial);
+	}
+	return count;
+}
+
 /* Bounds on a count of n: what a true share at the target itself stays within 99 times of 100. */
 static inline double at_least(double share, double n)
 {
